@@ -1,0 +1,37 @@
+"""``python -m studio VERB``: the studio without a browser."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from studio.commands import data, jobs, models, runs
+from studio.commands.speech import Language, Workspace
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+app.add_typer(data.app, name="data")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(models.app, name="models")
+app.command()(models.fertility)
+app.command()(models.bits)
+app.command()(models.chat)
+app.command()(models.merge)
+app.command()(runs.run)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option("--host")] = None,
+    port: Annotated[int | None, typer.Option("--port")] = None,
+    workspace: Workspace = None,
+    language: Language = None,
+) -> None:
+    """Start the pages, as ``python app.py`` does."""
+    from app import main
+
+    raise typer.Exit(main(workspace=workspace, host=host, port=port, language=language))
+
+
+if __name__ == "__main__":
+    app()

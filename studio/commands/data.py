@@ -1,0 +1,74 @@
+"""``data import | list | delete``: datasets from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from studio.commands.speech import Detach, Json, Language, Workspace, speaking
+from studio.data.columns import Mapping, guess
+from studio.errors import StudioError
+from studio.i18n import say
+from studio.services import datasets
+
+app = typer.Typer(no_args_is_help=True, help="Datasets: import, list, delete.")
+
+Columns = Annotated[
+    list[str] | None, typer.Option("--column", help="ROLE=COLUMN, as in text=body or prompt=question; repeat it.")
+]
+
+
+@app.command("import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…")],
+    name: Annotated[str, typer.Option("--name", help="What the dataset will be called.")],
+    column: Columns = None,
+    encoding: Annotated[str | None, typer.Option("--encoding", help="Such as windows-1256; else detected.")] = None,
+    licence: Annotated[str | None, typer.Option("--licence", help="Licence of the texts, such as CC0-1.0.")] = None,
+    detach: Detach = False,
+    json: Json = False,
+    workspace: Workspace = None,
+    language: Language = None,
+) -> None:
+    """Import files (txt, csv, tsv, json, jsonl, parquet; also .gz and .zst) as one dataset."""
+    with speaking(json, workspace, language) as speech:
+        paths = [file.expanduser().resolve() for file in files]
+        mapping = None if not column else _mapping(paths, column, encoding)
+        job = datasets.start_import(speech.studio, paths, name, mapping=mapping, encoding=encoding, licence=licence)
+        speech.tell(speech.follow(job, detach=detach))
+
+
+@app.command("list")
+def list_(json: Json = False, workspace: Workspace = None, language: Language = None) -> None:
+    """List the datasets of the workspace."""
+    with speaking(json, workspace, language) as speech:
+        found = datasets.listing(speech.studio)
+        lines = [f"{each.name}\t{each.kind}\t{each.rows}\t{each.characters}" for each in found]
+        speech.tell({"datasets": [each.model_dump(mode="json") for each in found]}, *lines or [""])
+
+
+@app.command("delete")
+def delete(
+    name: Annotated[str, typer.Argument(metavar="N")],
+    anyway: Annotated[bool, typer.Option("--anyway", help="Even if runs refer to it.")] = False,
+    json: Json = False,
+    workspace: Workspace = None,
+    language: Language = None,
+) -> None:
+    """Delete a dataset; says which runs refer to it."""
+    with speaking(json, workspace, language) as speech:
+        datasets.delete(speech.studio, name, anyway=anyway)
+        speech.tell({"deleted": name}, say(speech.locale, "data.deleted", name=name))
+
+
+def _mapping(files: list[Path], columns: list[str], encoding: str | None) -> Mapping:
+    found = datasets.look(files, encoding)
+    roles = {}
+    for each in columns:
+        role, equals, column = each.partition("=")
+        if not equals:
+            raise StudioError("data.bad_column_choice", choice=each)
+        roles[role] = column
+    return Mapping.from_roles(roles, guess(found.columns, found.rows))

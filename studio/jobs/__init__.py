@@ -1,0 +1,1 @@
+"""Long work: one table, one queue, a process per job."""

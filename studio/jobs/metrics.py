@@ -1,0 +1,61 @@
+"""Metric rows of runs, written by a training and read by pages after the last row they saw."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from sqlalchemy import text
+
+from studio.jobs.database import Database
+from studio.jobs.events import MetricRow
+
+COLUMNS = tuple(field.name for field in fields(MetricRow))
+_INSERT = text(
+    f"INSERT INTO metrics (run, {', '.join(COLUMNS)}) VALUES (:run, {', '.join(':' + name for name in COLUMNS)})"
+)
+
+
+class MetricStore:
+    """Rows of one table, ordered by an ever growing id that pages use as «last seen»."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, run: str, row: MetricRow) -> None:
+        """Keep one row; a row of a step at or after this one, left by a worker that died later, is replaced."""
+        later = text("DELETE FROM metrics WHERE run = :run AND (stage > :stage OR (stage = :stage AND step >= :step))")
+        with self._database.writing() as connection:
+            connection.execute(later, {"run": run, "stage": row.stage, "step": row.step})
+            connection.execute(_INSERT, {"run": run, **asdict(row)})
+
+    def last_id(self, run: str) -> int:
+        """The id of the newest row of `run`, 0 without one: the cheap question of an idle poll."""
+        with self._database.reading() as connection:
+            found = connection.execute(text("SELECT MAX(id) FROM metrics WHERE run = :run"), {"run": run}).scalar()
+        return int(found or 0)
+
+    def rows_after(self, run: str, last_seen: int, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        """Rows newer than `last_seen` in step order: tuples of id and `columns`.
+
+        Raises:
+            ValueError: If a column is not one of `COLUMNS`.
+        """
+        if unknown := set(columns) - set(COLUMNS):
+            raise ValueError(f"no such metric columns: {unknown}")
+        query = text(f"SELECT id, {', '.join(columns)} FROM metrics WHERE run = :run AND id > :seen ORDER BY id")
+        with self._database.reading() as connection:
+            return [tuple(row) for row in connection.execute(query, {"run": run, "seen": last_seen})]
+
+    def last_steps(self, run: str) -> dict[int, int]:
+        """The last step of each stage of `run`."""
+        query = text("SELECT stage, MAX(step) FROM metrics WHERE run = :run GROUP BY stage")
+        with self._database.reading() as connection:
+            return {int(stage): int(step) for stage, step in connection.execute(query, {"run": run})}
+
+    def latest(self, run: str) -> MetricRow | None:
+        """The newest row of `run`."""
+        query = text(f"SELECT {', '.join(COLUMNS)} FROM metrics WHERE run = :run ORDER BY id DESC LIMIT 1")
+        with self._database.reading() as connection:
+            row = connection.execute(query, {"run": run}).first()
+        return None if row is None else MetricRow(*row)

@@ -1,0 +1,70 @@
+"""The tables of ``studio.db``, grown by an append-only list of steps whose names are kept in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, text
+
+
+def m001_jobs(connection: Connection) -> None:
+    """One row per job.
+
+    `lane` is ``device`` for work that needs the processor or GPU alone, else ``light``; `after` is a JSON list of ids.
+    """
+    connection.execute(
+        text("""
+        CREATE TABLE jobs (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind TEXT NOT NULL, title TEXT NOT NULL, arguments TEXT NOT NULL, lane TEXT NOT NULL,
+            run TEXT, after TEXT NOT NULL DEFAULT '[]', needs_token INTEGER NOT NULL DEFAULT 0,
+            state TEXT NOT NULL, position INTEGER NOT NULL, stop_requested INTEGER NOT NULL DEFAULT 0,
+            created REAL NOT NULL, spawned REAL, started REAL, finished REAL, heartbeat REAL,
+            pid INTEGER, pid_started REAL, attempts INTEGER NOT NULL DEFAULT 0,
+            progress REAL NOT NULL DEFAULT 0, progress_origin REAL, progress_since REAL, note TEXT,
+            result TEXT, error TEXT
+        )""")
+    )
+    connection.execute(text("CREATE INDEX jobs_state ON jobs (state, position)"))
+    connection.execute(text("CREATE INDEX jobs_run ON jobs (run)"))
+
+
+def m002_metrics(connection: Connection) -> None:
+    """One row per optimizer step, typed, read after the last row seen."""
+    connection.execute(
+        text("""
+        CREATE TABLE metrics (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL,
+            stage INTEGER NOT NULL, step INTEGER NOT NULL, time REAL NOT NULL,
+            loss REAL, grad_norm REAL, grad_norm_new REAL, learning_rate REAL,
+            tokens INTEGER NOT NULL, characters INTEGER NOT NULL,
+            tokens_per_second REAL, characters_per_second REAL, memory INTEGER
+        )""")
+    )
+    connection.execute(text("CREATE INDEX metrics_run ON metrics (run, id)"))
+    # A resumed run replaces the rows after its checkpoint: without this index each step would scan the whole run.
+    connection.execute(text("CREATE INDEX metrics_step ON metrics (run, stage, step)"))
+
+
+def m003_lease(connection: Connection) -> None:
+    """Who holds the device: a job or the chat; identity is pid and start time, since pids are reused."""
+    connection.execute(
+        text("""
+        CREATE TABLE leases (
+            device TEXT PRIMARY KEY, holder TEXT NOT NULL, title TEXT NOT NULL,
+            pid INTEGER NOT NULL, pid_started REAL NOT NULL, since REAL NOT NULL
+        )""")
+    )
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (m001_jobs, m002_metrics, m003_lease)
+
+
+def migrate(connection: Connection) -> None:
+    """Apply what is missing; the caller holds the write transaction, so two processes never apply a step twice."""
+    connection.execute(text("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)"))
+    applied = set(connection.execute(text("SELECT name FROM migrations")).scalars())
+    for step in MIGRATIONS:
+        if step.__name__ not in applied:
+            step(connection)
+            connection.execute(text("INSERT INTO migrations (name) VALUES (:name)"), {"name": step.__name__})

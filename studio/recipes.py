@@ -1,0 +1,185 @@
+"""A recipe says how a model is adapted: base, vocabulary, adapter, stages and their data, in one form everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from studio.errors import StudioError
+from studio.settings import PRESETS
+
+
+class _Strict(BaseModel):
+    # A misspelt key must fail when the recipe loads, not two hours into a run.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSource(_Strict):
+    """One dataset of a stage; `weight` is its share of the mix, `direction` renders pairs."""
+
+    dataset: str
+    weight: float = Field(1.0, gt=0)
+    direction: Literal["fa-en", "en-fa", "both"] = "both"
+
+
+class Budget(_Strict):
+    """How long a stage lasts: exactly one of optimizer steps, tokens (padding not counted) or epochs."""
+
+    steps: int | None = Field(None, ge=1)
+    tokens: int | None = Field(None, ge=1)
+    epochs: float | None = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def _one(self) -> Budget:
+        if sum(value is not None for value in (self.steps, self.tokens, self.epochs)) != 1:
+            raise ValueError("give exactly one of steps, tokens, epochs")
+        return self
+
+
+class Rates(_Strict):
+    """Peak learning rates of the LoRA matrices and of the new vocabulary rows."""
+
+    lora: float = Field(2e-4, gt=0)
+    rows: float = Field(1e-3, gt=0)
+
+
+class Lora(_Strict):
+    """The adapter: `rank`, scale `alpha` / `rank`, and which linear layers carry it (``auto``: all of the family)."""
+
+    rank: int = Field(16, ge=1, le=1024)
+    alpha: float = Field(32, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: Literal["auto"] | list[str] = "auto"
+    rslora: bool = False
+    dora: bool = False
+
+
+class NewVocabulary(_Strict):
+    """A vocabulary to learn for this run."""
+
+    size: int = Field(ge=1)
+    corpus: list[str]
+
+
+class Stage(_Strict):
+    """One stage of the curriculum; `length` is in tokens, `batch` in samples on the device."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    kind: Literal["align", "pretrain", "instruct"]
+    data: list[DataSource] = Field(min_length=1)
+    budget: Budget
+    rates: Rates = Rates()
+    batch: int = Field(2, ge=1)
+    accumulation: int = Field(4, ge=1)
+    length: int = Field(512, ge=16)
+    loss: Literal["answers", "all"] = "answers"
+    rows: Literal["new", "all", "frozen"] = "new"
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: float = Field(0.03, ge=0, lt=1)
+
+
+class Evaluation(_Strict):
+    """What is measured after the stages, and the share of English bits per byte that may be lost."""
+
+    suite: str = "quick"
+    english_limit: float = Field(0.02, ge=0)
+
+
+class Recipe(_Strict):
+    """A whole adaptation, from base to the last stage."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    base: str
+    vocabulary: str | NewVocabulary | None = None
+    quantisation: Literal["none", "nf4"] = "none"
+    lora: Lora = Lora()
+    stages: list[Stage] = Field(min_length=1)
+    seed: int = 3407
+    evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Recipe:
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) != len(names):
+            raise ValueError("stage names must differ")
+        return self
+
+
+def parse_recipe(mapping: Mapping[str, Any]) -> Recipe:
+    """A recipe from plain data.
+
+    Raises:
+        StudioError: ``recipe.invalid`` with the dotted `key` and the `reason` of the first fault.
+    """
+    try:
+        return Recipe.model_validate(dict(mapping))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"]) or "recipe"
+        raise StudioError("recipe.invalid", key=key, reason=fault["msg"]) from error
+
+
+def load_recipe(path: Path) -> Recipe:
+    """The recipe in a YAML file.
+
+    Raises:
+        StudioError: ``recipe.missing``, ``recipe.not_yaml`` or ``recipe.invalid``.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf8"))
+    except FileNotFoundError as error:
+        raise StudioError("recipe.missing", file=str(path)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StudioError("recipe.not_yaml", file=path.name, reason=str(error).replace("\n", " ")) from error
+    if not isinstance(data, dict):
+        raise StudioError("recipe.not_yaml", file=path.name, reason="no keys")
+    return parse_recipe(data)
+
+
+def preset_recipe(name: str) -> Recipe:
+    """One of the recipes that ship with the studio."""
+    return load_recipe(PRESETS / "recipes" / f"{name}.yaml")
+
+
+def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
+    """`recipe` with ``key=value`` settings applied; keys are dotted, list items by number, values are YAML.
+
+    Setting one kind of budget (``stages.0.budget.tokens=8``) clears the others.
+
+    Raises:
+        StudioError: ``recipe.bad_setting`` for a text without ``=`` or a key that leads nowhere; ``recipe.invalid``.
+    """
+    data = recipe.model_dump(mode="json")
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        parts = key.strip().split(".")
+        if not equals or not key.strip():
+            raise StudioError("recipe.bad_setting", setting=setting)
+        try:
+            node: Any = data
+            for part in parts[:-1]:
+                node = node[int(part)] if isinstance(node, list) else node[part]
+            if len(parts) > 1 and parts[-2] == "budget":
+                node.clear()
+            last = int(parts[-1]) if isinstance(node, list) else parts[-1]
+            node[last] = _value(text)
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+            raise StudioError("recipe.bad_setting", setting=setting) from error
+    return parse_recipe(data)
+
+
+def _value(text: str) -> Any:
+    # YAML 1.1 reads 2e-4 as text; a rate typed that way is a number to everyone else.
+    try:
+        return int(text) if text.strip().lstrip("+-").isdigit() else float(text)
+    except ValueError:
+        return yaml.safe_load(text)
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """`recipe` as YAML in the order of its fields."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

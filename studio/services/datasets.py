@@ -1,0 +1,213 @@
+"""The data tab: look at files, import them, preview and measure what was stored, delete what nothing needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from studio.data import starters, stored
+from studio.data.columns import Mapping, check_mapping, guess, to_sample
+from studio.data.read import sniff
+from studio.data.sample import Sample
+from studio.data.stored import Manifest
+from studio.errors import StudioError
+from studio.jobs.store import ENDED, Job, NewJob
+from studio.models.files import locate_tokenizer
+from studio.models.tokenizer import load_tokenizer
+from studio.recipes import load_recipe
+from studio.services.studio import Studio
+
+PREVIEW_ROWS = 20
+HISTOGRAM_ROWS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at a file showed, before anything is stored."""
+
+    file: str
+    format: str
+    encoding: str
+    columns: list[str]
+    mapping: Mapping
+    rows: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Token counts of up to `HISTOGRAM_ROWS` rows spread over a dataset, under one model's tokenizer."""
+
+    model: str
+    tokens: list[int]
+    rows: int
+
+    @property
+    def median(self) -> int:
+        ordered = sorted(self.tokens)
+        return ordered[len(ordered) // 2] if ordered else 0
+
+
+def look(files: Sequence[Path], encoding: str | None = None) -> Found:
+    """Guess format, encoding and columns from the start of the first file.
+
+    Raises:
+        StudioError: ``data.*``, such as ``data.encoding`` when the guess needs the user's word.
+    """
+    if not files:
+        raise StudioError("data.no_files")
+    seen = sniff(files[0], encoding=encoding)
+    return Found(
+        files[0].name, seen.format, seen.encoding or "utf-8", seen.columns, guess(seen.columns, seen.rows), seen.rows
+    )
+
+
+def start_import(
+    studio: Studio,
+    files: Sequence[Path],
+    name: str,
+    *,
+    mapping: Mapping | None = None,
+    encoding: str | None = None,
+    licence: str | None = None,
+    remove_files: bool = False,
+) -> Job:
+    """Queue the import of files under `name`.
+
+    Faults that the start of a file shows are told now; nothing is queued then.
+
+    Raises:
+        StudioError: ``data.*``.
+    """
+    found = look(files, encoding)
+    chosen = mapping or found.mapping
+    check_mapping(chosen, found.columns)
+    stored.check_name(studio.settings.datasets, name)
+    arguments = {
+        "source": "files",
+        "files": [str(file) for file in files],
+        "name": name,
+        "mapping": chosen.model_dump(mode="json"),
+        "encoding": encoding,
+        "licence": licence,
+        "remove_files": remove_files,
+    }
+    return _queue(studio, name, arguments)
+
+
+def start_hub_import(
+    studio: Studio, repo: str, name: str, *, config: str | None, split: str, rows_limit: int | None
+) -> Job:
+    """Queue the import of a dataset from the Hub, read as a stream.
+
+    Raises:
+        StudioError: ``data.name_taken``, ``data.bad_name`` or ``hub.bad_id``.
+    """
+    stored.check_name(studio.settings.datasets, name)
+    arguments = {
+        "source": "hub",
+        "repo": repo,
+        "config": config or None,
+        "split": split,
+        "name": name,
+        "rows_limit": rows_limit,
+    }
+    return _queue(studio, name, arguments)
+
+
+def starter_names() -> list[str]:
+    """The texts that ship with the studio, and the ghazals of the hafez package."""
+    return starters.names()
+
+
+def start_starter_import(studio: Studio, name: str) -> Job:
+    """Queue the import of one of the studio's own texts; one already on its way is not queued twice.
+
+    Raises:
+        StudioError: ``data.no_such_dataset`` or ``data.name_taken``.
+    """
+    if name not in starters.names():
+        raise StudioError("data.no_such_dataset", name=name)
+    for job in studio.jobs.listing(kind="import"):
+        if job.state not in ENDED and job.arguments["name"] == name:
+            return job
+    stored.check_name(studio.settings.datasets, name)
+    return _queue(studio, name, {"source": "samples", "name": name})
+
+
+def _queue(studio: Studio, name: str, arguments: dict[str, Any]) -> Job:
+    job = studio.jobs.add(NewJob("import", name, arguments))
+    studio.queue.advance()
+    return studio.jobs.get(job)
+
+
+def listing(studio: Studio) -> list[Manifest]:
+    """All stored datasets, newest first."""
+    return stored.list_datasets(studio.settings.datasets)
+
+
+def exists(studio: Studio, name: str) -> bool:
+    """Whether a dataset is stored under `name`."""
+    return any(manifest.name == name for manifest in listing(studio))
+
+
+def folder(studio: Studio, name: str) -> Path:
+    """Where a dataset is stored.
+
+    Raises:
+        StudioError: ``data.no_such_dataset``.
+    """
+    if not exists(studio, name):
+        raise StudioError("data.no_such_dataset", name=name)
+    return studio.settings.datasets / name
+
+
+def manifest(studio: Studio, name: str) -> Manifest:
+    """What is known of a dataset."""
+    return stored.read_manifest(folder(studio, name))
+
+
+def preview(studio: Studio, name: str, start: int = 0, count: int = PREVIEW_ROWS) -> list[Sample]:
+    """`count` rows from `start` on."""
+    return stored.sample_rows(folder(studio, name), start, count)
+
+
+def lengths(studio: Studio, name: str, model: str) -> Lengths:
+    """How long the rows are in tokens of `model`, without special tokens."""
+    tokenizer = load_tokenizer(locate_tokenizer(model, studio.settings))
+    counts = stored.token_lengths(
+        folder(studio, name),
+        lambda texts: [len(found.ids) for found in tokenizer.encode_batch_fast(texts, add_special_tokens=False)],
+        HISTOGRAM_ROWS,
+    )
+    return Lengths(model, counts, manifest(studio, name).rows)
+
+
+def used_by(studio: Studio, name: str) -> list[str]:
+    """The runs whose recipes refer to a dataset."""
+    runs = []
+    for path in sorted(studio.settings.runs.glob("*/recipe.yaml")):
+        recipe = load_recipe(path)
+        if any(source.dataset == name for stage in recipe.stages for source in stage.data):
+            runs.append(path.parent.name)
+    return runs
+
+
+def delete(studio: Studio, name: str, *, anyway: bool = False) -> None:
+    """Delete a dataset.
+
+    Raises:
+        StudioError: ``data.no_such_dataset``, or ``data.in_use`` naming the runs that refer to it unless `anyway`.
+    """
+    place = folder(studio, name)
+    if not anyway and (runs := used_by(studio, name)):
+        raise StudioError("data.in_use", name=name, runs="، ".join(runs))
+    stored.delete(place)
+
+
+def preview_mapping(found: Found, mapping: Mapping) -> list[Sample]:
+    """The first rows of a file as `mapping` reads them; rows it would drop are left out."""
+    check_mapping(mapping, found.columns)
+    samples = [to_sample(row, mapping, number) for number, row in enumerate(found.rows, start=1)]
+    return [sample for sample in samples if isinstance(sample, Sample)]

@@ -1,0 +1,87 @@
+"""Models: which are on disk, fetching more, merging a run and what has been merged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from studio.errors import StudioError
+from studio.jobs.store import ENDED, Job, NewJob
+from studio.models.files import is_fetched, locate
+from studio.models.reference import parse_reference
+from studio.services.studio import Studio
+
+STARTERS = ("starter:smollm2-135m", "starter:gemma3-270m")
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A merged model on disk and what was checked of it."""
+
+    name: str
+    folder: Path
+    facts: dict[str, Any]
+
+
+def fetched(studio: Studio) -> list[str]:
+    """References of the base models on disk; the starters first."""
+    found = [reference for reference in STARTERS if is_fetched(reference, studio.settings)]
+    for path in sorted(studio.settings.models.glob("*/source.json")):
+        reference = json.loads(path.read_text(encoding="utf8"))["reference"]
+        if reference not in found and is_fetched(reference, studio.settings):
+            found.append(reference)
+    return found
+
+
+def choices(studio: Studio) -> list[str]:
+    """Base models a user can choose: the starters, fetched or not, then the others on disk."""
+    return list(dict.fromkeys([*STARTERS, *fetched(studio)]))
+
+
+def start_fetch(studio: Studio, reference: str) -> Job:
+    """Queue the fetching of a model; one already on its way is not queued twice.
+
+    Raises:
+        StudioError: ``model.bad_reference`` or ``model.not_fetchable``.
+    """
+    parsed = parse_reference(reference)
+    if parsed.scheme not in ("starter", "hub"):
+        raise StudioError("model.not_fetchable", model=reference)
+    for job in studio.jobs.listing(kind="fetch"):
+        if job.state not in ENDED and job.arguments["model"] == str(parsed):
+            return job
+    job_id = studio.jobs.add(NewJob("fetch", str(parsed), {"model": str(parsed)}))
+    studio.queue.advance()
+    return studio.jobs.get(job_id)
+
+
+def start_merge(studio: Studio, run: str, out: Path | None = None, *, after: tuple[int, ...] = ()) -> Job:
+    """Queue the merge of a run (a ``run:`` reference) into a folder, ``exports/RUN`` by default.
+
+    Raises:
+        StudioError: ``publish.nothing_to_merge``, ``publish.out_exists`` or ``model.*``.
+    """
+    parsed = parse_reference(run)
+    if parsed.scheme != "run":
+        raise StudioError("publish.nothing_to_merge", model=run)
+    if not after:
+        locate(run, studio.settings)
+    target = out or studio.settings.exports / parsed.name
+    if target.exists() and any(target.iterdir()):
+        raise StudioError("publish.out_exists", out=str(target))
+    arguments = {"run": run, "out": str(target.resolve())}
+    job = studio.jobs.add(NewJob("merge", target.name, arguments, lane="device", run=parsed.name, after=after))
+    studio.queue.advance()
+    return studio.jobs.get(job)
+
+
+def merged(studio: Studio) -> list[Merged]:
+    """Merged models, newest first, with the figures of the job that made them."""
+    found = []
+    for job in studio.jobs.listing(states=("done",), kind="merge"):
+        folder = Path(job.arguments["out"])
+        if job.result is not None and (folder / "config.json").exists():
+            found.append(Merged(folder.name, folder, job.result))
+    return found

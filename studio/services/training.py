@@ -1,0 +1,194 @@
+"""The training tab: recipes, starting a run, watching it, stopping and resuming it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from studio.errors import StudioError
+from studio.jobs.curves import COLUMNS, NEWEST, curve_payload, stage_starts
+from studio.jobs.events import MetricRow
+from studio.jobs.store import ENDED, Job, NewJob
+from studio.models.files import is_fetched
+from studio.models.reference import parse_reference
+from studio.recipes import Recipe, dump_recipe, load_recipe, override, parse_recipe
+from studio.services import datasets, jobs, models
+from studio.services.studio import Studio
+from studio.settings import PRESETS
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as lists show it; `stages` holds the finished or checkpointed ones, oldest first."""
+
+    id: str
+    recipe: Recipe
+    job: Job | None
+    latest: MetricRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A sample answer written while training; `step` 0 is before the first step."""
+
+    stage: str
+    step: int
+    prompt: str
+    answer: str
+
+
+def recipe_names() -> list[str]:
+    """The recipes that ship with the studio."""
+    return sorted(path.stem for path in (PRESETS / "recipes").glob("*.yaml"))
+
+
+def read_recipe(name_or_path: str, settings: Iterable[str] = ()) -> Recipe:
+    """A recipe by the name of a preset or the path of a YAML file, with ``key=value`` settings applied.
+
+    Raises:
+        StudioError: ``recipe.*``.
+    """
+    preset = PRESETS / "recipes" / f"{name_or_path}.yaml"
+    path = preset if preset.exists() and "/" not in name_or_path else Path(name_or_path).expanduser()
+    return override(load_recipe(path), settings)
+
+
+def start(studio: Studio, recipe: Recipe) -> Job:
+    """Queue a run of `recipe`, with whatever it needs first: the base model, the studio's own texts.
+
+    Returns:
+        The job of the training; it waits for what must be fetched.
+
+    Raises:
+        StudioError: ``data.no_such_dataset``, ``model.*`` or ``recipe.*``; nothing is queued then.
+    """
+    recipe = parse_recipe(recipe.model_dump(mode="json"))
+    wanted = dict.fromkeys(source.dataset for stage in recipe.stages for source in stage.data)
+    missing = [name for name in wanted if not datasets.exists(studio, name)]
+    for name in missing:
+        if name not in datasets.starter_names():
+            raise StudioError("data.no_such_dataset", name=name)
+    before = [datasets.start_starter_import(studio, name).id for name in missing]
+    if not is_fetched(recipe.base, studio.settings):
+        before.append(models.start_fetch(studio, recipe.base).id)
+    run = _make_run(studio, recipe)
+    job = studio.jobs.add(NewJob("train", run, {"run": run}, lane="device", run=run, after=tuple(before)))
+    studio.queue.advance()
+    return studio.jobs.get(job)
+
+
+def _make_run(studio: Studio, recipe: Recipe) -> str:
+    """Make the run's folder with its frozen recipe; the number is the first free one."""
+    parse_reference(recipe.base)
+    number = 1
+    while True:
+        folder = studio.settings.runs / f"{recipe.name}-{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+            continue
+        (folder / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf8")
+        return folder.name
+
+
+def listing(studio: Studio) -> list[Run]:
+    """All runs, newest first."""
+    folders = [path.parent for path in studio.settings.runs.glob("*/recipe.yaml")]
+    folders.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+    return [get(studio, folder.name) for folder in folders]
+
+
+def get(studio: Studio, run: str) -> Run:
+    """One run.
+
+    Raises:
+        StudioError: ``run.unknown``.
+    """
+    path = studio.settings.runs / Path(run).name / "recipe.yaml"
+    if not run or not path.exists():
+        raise StudioError("run.unknown", run=run)
+    return Run(run, load_recipe(path), studio.jobs.of_run(run), studio.metrics.latest(run))
+
+
+def current(studio: Studio) -> str | None:
+    """The run that a page shows when it opens: the running or waiting one, else the newest."""
+    active = [job for job in studio.jobs.listing(kind="train") if job.state not in ENDED]
+    if active:
+        running = [job for job in active if job.state in ("running", "stopping")]
+        return (running or active)[0].run
+    runs = listing(studio)
+    return runs[0].id if runs else None
+
+
+def curves(studio: Studio, run: str, token: str = "") -> dict[str, Any]:
+    """What a page must draw beyond what its `token` says it has.
+
+    The token is ``GENERATION:ROW``. A resumed run begins a new generation, since it replaces rows that a page has drawn.
+
+    Returns:
+        What `studio.jobs.curves.curve_payload` gives, with `token` as text; ``{"token", "unchanged": True}`` if nothing
+        is new.
+    """
+    job = studio.jobs.of_run(run)
+    generation = 0 if job is None else job.attempts
+    told, _, seen_text = token.partition(":")
+    seen = int(seen_text) if told == str(generation) and seen_text.isdecimal() else 0
+    last = studio.metrics.last_id(run)
+    if token and seen == last and told == str(generation):
+        return {"token": token, "unchanged": True}
+    rows = studio.metrics.rows_after(run, seen, COLUMNS)
+    if not rows:
+        return {**curve_payload([]), "token": f"{generation}:0"}
+    if seen and len(rows) < NEWEST:
+        payload = curve_payload(rows, appended=True, starts=stage_starts(studio.metrics.last_steps(run)))
+    else:
+        payload = curve_payload(rows if not seen else studio.metrics.rows_after(run, 0, COLUMNS))
+    return {**payload, "token": f"{generation}:{payload['token']}"}
+
+
+def answers(studio: Studio, run: str) -> list[Answer]:
+    """The sample answers of a run, oldest first; a line that is being written now is left for later."""
+    path = studio.settings.runs / Path(run).name / "samples.jsonl"
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf8").splitlines(keepends=True):
+        if line.endswith("\n"):
+            row = json.loads(line)
+            found.append(Answer(str(row["stage"]), row["step"], row["prompt"], row["answer"]))
+    return found
+
+
+def log_lines(studio: Studio, run: str, lines: int = 12) -> list[str]:
+    """The last lines of a run's log."""
+    path = studio.settings.runs / Path(run).name / "log.txt"
+    return jobs.tail(path, lines) if path.exists() else []
+
+
+def stop(studio: Studio, run: str) -> Job:
+    """Stop a run at its next step, with a checkpoint.
+
+    Raises:
+        StudioError: ``run.unknown`` or ``job.already_ended``.
+    """
+    return jobs.stop(studio, _job(studio, run).id)
+
+
+def resume(studio: Studio, run: str) -> Job:
+    """Go on from the newest whole checkpoint.
+
+    Raises:
+        StudioError: ``run.unknown``, ``job.still_running`` or ``job.already_done``.
+    """
+    return jobs.resume(studio, _job(studio, run).id)
+
+
+def _job(studio: Studio, run: str) -> Job:
+    job = studio.jobs.of_run(run)
+    if job is None:
+        raise StudioError("run.unknown", run=run)
+    return job

@@ -1,0 +1,110 @@
+"""Where the studio keeps its things and where it listens: the only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.errors import StudioError
+
+# Nothing may leave the machine by itself: these must stand before gradio or a Hub library is imported.
+for _name, _value in {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "true",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "BITSANDBYTES_NOWELCOME": "1",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+ROOT = Path(__file__).resolve().parent.parent
+ASSETS = ROOT / "assets"
+PRESETS = ROOT / "presets"
+DEFAULT_PORT = 7860
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Folders and address of one studio; every folder hangs below `workspace`."""
+
+    workspace: Path
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+
+    @property
+    def database(self) -> Path:
+        return self.workspace / "studio.db"
+
+    @property
+    def datasets(self) -> Path:
+        return self.workspace / "datasets"
+
+    @property
+    def vocabularies(self) -> Path:
+        return self.workspace / "vocabularies"
+
+    @property
+    def models(self) -> Path:
+        return self.workspace / "models"
+
+    @property
+    def runs(self) -> Path:
+        return self.workspace / "runs"
+
+    @property
+    def evaluations(self) -> Path:
+        return self.workspace / "evaluations"
+
+    @property
+    def exports(self) -> Path:
+        return self.workspace / "exports"
+
+    @property
+    def uploads(self) -> Path:
+        return self.workspace / "uploads"
+
+    @property
+    def logs(self) -> Path:
+        return self.workspace / "logs"
+
+
+def load_settings(
+    workspace: str | Path | None = None, *, host: str | None = None, port: int | None = None
+) -> Settings:
+    """Settings from the arguments, else from ``WORKSPACE``, ``HOST`` and ``PORT``, else the defaults.
+
+    The workspace defaults to ``./workspace``. ``GRADIO_TEMP_DIR`` is set below it: uploads never land elsewhere.
+
+    Raises:
+        StudioError: ``port.not_a_number`` for such a ``PORT``.
+    """
+    given = os.environ.get("PORT") or str(DEFAULT_PORT)
+    if port is None and not given.isdecimal():
+        raise StudioError("port.not_a_number", value=given)
+    folder = Path(workspace or os.environ.get("WORKSPACE") or "workspace").expanduser().resolve()
+    settings = Settings(
+        workspace=folder,
+        host=host or os.environ.get("HOST") or "127.0.0.1",
+        port=port or int(given),
+    )
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.uploads))
+    return settings
+
+
+def hub_endpoint() -> str:
+    """Address of the model hub; another one (a mirror, a test server) is set by ``HF_ENDPOINT``."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def preferred_locale() -> str:
+    """``fa`` if the environment of a terminal asks for Persian, else ``en``."""
+    wanted = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return "fa" if wanted.startswith("fa") else "en"
+
+
+def child_environment() -> dict[str, str]:
+    """The environment a worker inherits; a Hub token never travels this way."""
+    return {key: value for key, value in os.environ.items() if key not in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")}

@@ -1,0 +1,136 @@
+"""What each kind of job does; the worker runs one of these, with heavy libraries imported only here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.errors import StudioError
+
+if TYPE_CHECKING:
+    from studio.worker import Work
+
+
+def fetch_model(work: Work) -> dict[str, Any]:
+    """Bring a model into the workspace: arguments `model`."""
+    from studio.models.fetch import fetch
+
+    fetched = fetch(
+        work.job.arguments["model"], work.settings, progress=work.progress, stopping=work.stopping, token=work.token
+    )
+    return {
+        "path": str(fetched.path),
+        "bytes": fetched.bytes,
+        "source": fetched.source,
+        "seconds": round(fetched.seconds, 1),
+    }
+
+
+def import_data(work: Work) -> dict[str, Any]:
+    """Bring texts into the workspace, as `studio.services.datasets` asks; uploaded files are removed when done."""
+    from studio.data import starters, stored
+    from studio.data.columns import Mapping
+    from studio.data.hub import import_hub
+
+    given, target = work.job.arguments, work.settings.datasets
+    if given["source"] == "samples":
+        manifest = starters.import_starter(given["name"], target, progress=work.progress, stopping=work.stopping)
+    elif given["source"] == "hub":
+        manifest = import_hub(
+            given["repo"],
+            given.get("config"),
+            given["split"],
+            target,
+            given["name"],
+            rows_limit=given.get("rows_limit"),
+            token=work.token,
+            progress=work.progress,
+            stopping=work.stopping,
+        )
+    else:
+        mapping = None if given.get("mapping") is None else Mapping.model_validate(given["mapping"])
+        manifest = stored.import_files(
+            [Path(file) for file in given["files"]],
+            target,
+            given["name"],
+            mapping=mapping,
+            encoding=given.get("encoding"),
+            licence=given.get("licence"),
+            source=given.get("origin", "upload"),
+            progress=work.progress,
+            stopping=work.stopping,
+        )
+        if given.get("remove_files"):
+            for file in given["files"]:
+                Path(file).unlink(missing_ok=True)
+    return manifest.model_dump(mode="json")
+
+
+def train(work: Work) -> dict[str, Any]:
+    """Train a run from its frozen recipe: argument `run`."""
+    from studio.models.files import locate
+    from studio.recipes import load_recipe
+    from studio.training import curriculum
+
+    run = work.job.arguments["run"]
+    folder = work.settings.runs / run
+    recipe = load_recipe(folder / "recipe.yaml")
+    result = curriculum.train(
+        folder,
+        recipe,
+        locate(recipe.base, work.settings),
+        work.settings,
+        record=lambda row: work.metrics.add(run, row),
+        progress=work.progress,
+        stopping=work.stopping,
+    )
+    return {"run": run, **asdict(result)}
+
+
+def merge_model(work: Work) -> dict[str, Any]:
+    """Merge a run into a folder and prove it: arguments `run` (a ``run:`` reference), `out` and `name`."""
+    from studio.data.starters import held_out_lines
+    from studio.models.files import locate
+    from studio.publish.merge import merge_run
+
+    files = locate(work.job.arguments["run"], work.settings)
+    if files.adapter is None:
+        raise StudioError("publish.nothing_to_merge", model=files.reference)
+    return merge_run(
+        files,
+        Path(work.job.arguments["out"]),
+        held_out_lines(),
+        settings=work.settings,
+        progress=work.progress,
+        stopping=work.stopping,
+    )
+
+
+def measure_bits(work: Work) -> dict[str, Any]:
+    """Bits per byte of a model on Persian and English texts of the studio: argument `model`."""
+    from studio.data.starters import held_out_lines
+    from studio.evaluation.bits import measure_model
+
+    reference = work.job.arguments["model"]
+    figures: dict[str, Any] = {"model": reference}
+    for share, language in ((0.0, "fa"), (0.5, "en")):
+        bits = measure_model(
+            reference,
+            held_out_lines(language),
+            work.settings,
+            progress=lambda fraction, note, start=share: work.progress(start + fraction / 2, note),
+            stopping=work.stopping,
+        )
+        figures[language] = asdict(bits)
+    return figures
+
+
+TASKS: dict[str, Callable[[Work], dict[str, Any]]] = {
+    "fetch": fetch_model,
+    "import": import_data,
+    "train": train,
+    "merge": merge_model,
+    "bits": measure_bits,
+}
