@@ -1,0 +1,1 @@
+"""Texts: from any file or Hub dataset to stored samples."""

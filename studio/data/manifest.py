@@ -1,0 +1,94 @@
+"""What is known about a stored dataset: the manifest beside its Parquet files."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from studio.data.mapping import Mapping
+from studio.data.sample import Kind
+from studio.errors import StudioError
+
+FILE = "manifest.json"
+NAME_LIMIT = 64
+# Safe as a folder name everywhere and unmistakable in a recipe: no capitals (some disks ignore case), no dot or slash,
+# no half-space (two names would look alike).
+_LETTERS = "a-z0-9۰-۹آابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهیءأؤئ"
+_NAME = re.compile(f"[{_LETTERS}][{_LETTERS}_-]{{0,{NAME_LIMIT - 1}}}")
+
+
+class Manifest(BaseModel):
+    """Facts about a dataset, fixed when it was imported.
+
+    Attributes:
+        rows: Samples stored.
+        characters: Characters of their texts; roles are not counted.
+        bytes: The same in UTF-8 bytes.
+        persian_share: Share of Arabic-script letters among all letters, 0 to 1.
+        sha256: Hash of the samples in their order (`studio.data.incoming.ContentHash`), not of the files.
+        encoding: How the source spelt its text; None for Parquet and the Hub.
+        dropped: Rows left out, by reason.
+        trimmed: Samples that were shortened, by reason.
+        created: Time of the import, ISO 8601, UTC.
+        files: Names of the imported files, or of the Hub dataset.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: Kind
+    rows: int
+    characters: int
+    bytes: int
+    persian_share: float
+    source: str
+    licence: str | None
+    sha256: str
+    mapping: Mapping
+    encoding: str | None
+    dropped: dict[str, int]
+    trimmed: dict[str, int] = {}
+    created: str
+    files: list[str]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a dataset folder.
+
+    Raises:
+        StudioError: ``data.no_such_dataset``, or ``data.dataset_damaged`` if the manifest cannot be read.
+    """
+    try:
+        return Manifest.model_validate(json.loads((folder / FILE).read_text(encoding="utf8")))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StudioError("data.no_such_dataset", name=folder.name) from error
+    except (OSError, ValueError, ValidationError) as error:
+        raise StudioError("data.dataset_damaged", name=folder.name) from error
+
+
+def check_name(target: Path, name: str) -> None:
+    """Hold a new name against the rule and against the datasets in the folder `target`.
+
+    A name has Latin lower-case or Persian letters, digits, ``-`` and ``_``; 64 at most, the first a letter or digit.
+
+    Raises:
+        StudioError: ``data.bad_name`` with a `suggestion`, or ``data.name_taken``.
+    """
+    if not _NAME.fullmatch(name):
+        raise StudioError("data.bad_name", name=name, suggestion=suggest_name(name))
+    if (target / name).exists():
+        raise StudioError("data.name_taken", name=name)
+
+
+def suggest_name(text: str) -> str:
+    """A valid dataset name after `text`, such as the name of an uploaded file."""
+    stem = text.rsplit("/", 1)[-1].lstrip(".")
+    while "." in stem and len(stem.rsplit(".", 1)[1]) <= 7:
+        stem = stem.rsplit(".", 1)[0]
+    folded = unicodedata.normalize("NFKC", stem).lower().replace("ي", "ی").replace("ك", "ک")
+    name = re.sub(f"[^{_LETTERS}_]+", "-", folded).strip("-_")[:NAME_LIMIT].strip("-_")
+    return name or "dataset"
