@@ -1,0 +1,121 @@
+"""The merge job as a whole: a folder that others can use, or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from studio.errors import StudioError
+from studio.models.files import ModelFiles
+from studio.models.source import write_source
+from studio.publish.pipeline import merge_run
+from studio.recipes import dump_recipe
+from studio.settings import Settings
+from tests.unit.publish.making import make_adapter, make_base
+from tests.unit.publish.test_card import RECIPE
+
+
+@dataclass(frozen=True)
+class Measured:
+    bits_per_byte: float
+    bytes: int = 1234
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> ModelFiles:
+    workspace = tmp_path_factory.mktemp("workspace")
+    base = make_base(workspace / "models" / "tiny")
+    write_source(
+        base, reference="hub:a/tiny", original="a/tiny", licence="mit", note="dequantised from Q4_1", origins=[]
+    )
+    run = workspace / "runs" / "first-1"
+    adapter = make_adapter(run / "stages" / "00-chat", base)
+    (run / "recipe.yaml").write_text(dump_recipe(RECIPE), encoding="utf8")
+    poems = workspace / "datasets" / "poems"
+    poems.mkdir(parents=True)
+    (poems / "manifest.json").write_text(json.dumps({"rows": 77, "licence": "cc0-1.0", "source": "upload"}))
+    return ModelFiles("run:first-1", "hub:a/tiny", base, base, adapter)
+
+
+def settings_of(files: ModelFiles) -> Settings:
+    return Settings(files.folder.parent.parent)
+
+
+def test_one_merge_from_start_to_the_program_in_its_card(files, tmp_path) -> None:
+    seen: list[tuple[float, str]] = []
+    measured: list[ModelFiles] = []
+
+    def measure(files, texts, *, progress, stopping) -> Measured:
+        measured.append(files)
+        assert texts == ["متنی که در آموزش نبود."]
+        return Measured(2.5 if files.adapter else 2.501)
+
+    result = merge_run(
+        files,
+        tmp_path / "مدل من",
+        ["متنی که در آموزش نبود."],
+        settings=settings_of(files),
+        progress=lambda share, note: seen.append((share, note)),
+        stopping=lambda: False,
+        measure=measure,
+    )
+
+    out = tmp_path / "مدل من"
+    assert (result["out"], result["tensors_checked"]) == (str(out), 20)
+    assert (result["bits_per_byte_before"], result["bits_per_byte_after"]) == (2.5, 2.501)
+    assert result["files"] == sorted(path.name for path in out.iterdir())
+    assert result["bytes"] == sum(path.stat().st_size for path in out.iterdir())
+    assert [each.adapter is None for each in measured] == [False, True]
+    assert [share for share, _ in seen] == sorted(share for share, _ in seen)
+    assert list(tmp_path.iterdir()) == [out]
+    card = (out / "README.md").read_text(encoding="utf8")
+    assert hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest() in card
+    assert "77" in card
+    assert "license: mit\nbase_model: a/tiny\n" in card
+    assert "Q4_1" in card
+    assert str(files.folder.parent) not in card
+    programs = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert programs[0] == programs[1]
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    ran = subprocess.run(
+        [sys.executable, "-c", programs[0]], cwd=tmp_path, env=offline, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_failed_check_leaves_nothing(files, tmp_path) -> None:
+    def measure(files, texts, *, progress, stopping) -> Measured:
+        return Measured(2.5 if files.adapter else 2.6)
+
+    with pytest.raises(StudioError, match=r"publish\.bits_differ"):
+        merge_run(
+            files,
+            tmp_path / "out",
+            ["متن"],
+            settings=settings_of(files),
+            progress=lambda share, note: None,
+            stopping=lambda: False,
+            measure=measure,
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_model_without_adapter_has_nothing_to_merge(files, tmp_path) -> None:
+    plain = ModelFiles("local:x", "local:x", Path("x"), Path("x"), None)
+    with pytest.raises(StudioError, match=r"publish\.nothing_to_merge"):
+        merge_run(
+            plain,
+            tmp_path / "out",
+            [],
+            settings=settings_of(files),
+            progress=lambda share, note: None,
+            stopping=lambda: False,
+        )
