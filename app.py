@@ -45,12 +45,13 @@ def _check_address(settings: Settings) -> None:
 
 def _serve(studio: Studio, locale: str) -> int:
     import uvicorn
-    from studio.ui.shell import build_site
+
+    from studio.ui.journey import build_studio
 
     settings = studio.settings
     server = uvicorn.Server(
         uvicorn.Config(
-            build_site(studio),
+            build_studio(studio),
             host=settings.host,
             port=settings.port,
             log_level="warning",

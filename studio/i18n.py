@@ -14,6 +14,9 @@ Locale = Literal["fa", "en"]
 LOCALES: tuple[Locale, ...] = ("fa", "en")
 FOLDER = Path(__file__).resolve().parent.parent / "assets" / "locales"
 
+SIZES = ("needed", "free", "limit_bytes")
+"""Details of errors that are bytes and are said in the unit that fits."""
+
 _PERSIAN = str.maketrans("0123456789,.", "۰۱۲۳۴۵۶۷۸۹٬٫")
 
 
@@ -93,7 +96,12 @@ def explain(locale: str, error: StudioError) -> str:
         return str(error)
     wanted = {field for _, field, _, _ in Formatter().parse(template) if field}
     missing = {name: "?" for name in wanted - error.details.keys()}
-    return say(locale, f"errors.{error.code}", **{**error.details, **missing})
+    sizes = {
+        name: bytes_text(locale, value)
+        for name, value in error.details.items()
+        if name in SIZES and isinstance(value, int)
+    }
+    return say(locale, f"errors.{error.code}", **{**error.details, **missing, **sizes})
 
 
 def as_locale(text: str | None) -> Locale:

@@ -93,7 +93,7 @@ def merge_model(work: Work) -> dict[str, Any]:
     """Merge a run into a folder and prove it: arguments `run` (a ``run:`` reference), `out` and `name`."""
     from studio.data.starters import held_out_lines
     from studio.models.files import locate
-    from studio.publish.merge import merge_run
+    from studio.publish.pipeline import merge_run
 
     files = locate(work.job.arguments["run"], work.settings)
     if files.adapter is None:

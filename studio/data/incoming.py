@@ -137,7 +137,7 @@ class Incoming:
             return
         free = self._free(self.folder)
         if free < RESERVE_BYTES:
-            raise StudioError("disk.full", folder=str(self._target), free=free, needed=RESERVE_BYTES)
+            raise StudioError("disk.too_small", free=free, needed=RESERVE_BYTES)
         texts = [text for sample in self._buffer for text in strings(sample)]
         letters = count_letters(texts)
         self._arabic, self._letters = self._arabic + letters.arabic, self._letters + letters.total

@@ -65,8 +65,8 @@ class Queue:
             connection.execute(
                 text("""
                 UPDATE jobs SET state = 'running', pid = :pid, pid_started = :started, started = :now,
-                    heartbeat = :now, finished = NULL, attempts = attempts + 1, progress_origin = NULL, progress_since = NULL,
-                    note = NULL, result = NULL, error = NULL
+                    heartbeat = :now, finished = NULL, attempts = attempts + 1, progress_origin = NULL,
+                    progress_since = NULL, note = NULL, result = NULL, error = NULL
                 WHERE id = :id"""),
                 {"id": job, "pid": process.pid, "started": process.started, "now": time.time()},
             )

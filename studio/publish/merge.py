@@ -86,7 +86,7 @@ def merge(
         stopping: Asked before every tensor.
 
     Raises:
-        StudioError: ``publish.out_exists``, ``disk.full`` (`needed`, `free` in bytes), ``job.stopped``; what
+        StudioError: ``publish.out_exists``, ``disk.too_small`` (`needed`, `free` in bytes), ``job.stopped``; what
             :func:`studio.models.weights.weight_files` and :func:`studio.models.files.read_config` raise for the base;
             ``publish.base_quantised``, ``publish.no_adapter``, ``publish.adapter_broken``,
             ``publish.adapter_unsupported``, ``publish.adapter_of_another_base``.
@@ -250,7 +250,7 @@ def _check_space(folder: Path, weights: int) -> None:
     needed = weights + (64 << 20)  # tokenizers reach tens of megabytes
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise StudioError("disk.full", folder=str(folder.parent), needed=needed, free=free)
+        raise StudioError("disk.too_small", needed=needed, free=free)
 
 
 def _write_index(plan: _Plan, folder: Path, total: int) -> None:

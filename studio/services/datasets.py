@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from studio.data import starters, stored
-from studio.data.columns import Mapping, check_mapping, guess, to_sample
+from studio.data.columns import guess
+from studio.data.conversion import Dropped, Trimmed, to_sample
+from studio.data.manifest import Manifest, check_name, read_manifest, suggest_name
+from studio.data.mapping import FORMS, NAMES, Form, Mapping, check_mapping, find_column, make_mapping
 from studio.data.read import sniff
 from studio.data.sample import Sample
-from studio.data.stored import Manifest
 from studio.errors import StudioError
 from studio.jobs.store import ENDED, Job, NewJob
 from studio.models.files import locate_tokenizer
@@ -19,7 +21,7 @@ from studio.models.tokenizer import load_tokenizer
 from studio.recipes import load_recipe
 from studio.services.studio import Studio
 
-PREVIEW_ROWS = 20
+PREVIEW_ROWS = 8
 HISTOGRAM_ROWS = 2_000
 
 
@@ -83,7 +85,7 @@ def start_import(
     found = look(files, encoding)
     chosen = mapping or found.mapping
     check_mapping(chosen, found.columns)
-    stored.check_name(studio.settings.datasets, name)
+    check_name(studio.settings.datasets, name)
     arguments = {
         "source": "files",
         "files": [str(file) for file in files],
@@ -104,7 +106,7 @@ def start_hub_import(
     Raises:
         StudioError: ``data.name_taken``, ``data.bad_name`` or ``hub.bad_id``.
     """
-    stored.check_name(studio.settings.datasets, name)
+    check_name(studio.settings.datasets, name)
     arguments = {
         "source": "hub",
         "repo": repo,
@@ -116,9 +118,9 @@ def start_hub_import(
     return _queue(studio, name, arguments)
 
 
-def starter_names() -> list[str]:
-    """The texts that ship with the studio, and the ghazals of the hafez package."""
-    return starters.names()
+def starter_names(*, shipped_only: bool = False) -> list[str]:
+    """The texts that ship with the studio, and unless `shipped_only` the ghazals of the hafez package."""
+    return list(starters.STARTERS) if shipped_only else starters.names()
 
 
 def start_starter_import(studio: Studio, name: str) -> Job:
@@ -132,7 +134,7 @@ def start_starter_import(studio: Studio, name: str) -> Job:
     for job in studio.jobs.listing(kind="import"):
         if job.state not in ENDED and job.arguments["name"] == name:
             return job
-    stored.check_name(studio.settings.datasets, name)
+    check_name(studio.settings.datasets, name)
     return _queue(studio, name, {"source": "samples", "name": name})
 
 
@@ -165,7 +167,7 @@ def folder(studio: Studio, name: str) -> Path:
 
 def manifest(studio: Studio, name: str) -> Manifest:
     """What is known of a dataset."""
-    return stored.read_manifest(folder(studio, name))
+    return read_manifest(folder(studio, name))
 
 
 def preview(studio: Studio, name: str, start: int = 0, count: int = PREVIEW_ROWS) -> list[Sample]:
@@ -209,5 +211,36 @@ def delete(studio: Studio, name: str, *, anyway: bool = False) -> None:
 def preview_mapping(found: Found, mapping: Mapping) -> list[Sample]:
     """The first rows of a file as `mapping` reads them; rows it would drop are left out."""
     check_mapping(mapping, found.columns)
-    samples = [to_sample(row, mapping, number) for number, row in enumerate(found.rows, start=1)]
-    return [sample for sample in samples if isinstance(sample, Sample)]
+    read = [to_sample(row, mapping, number) for number, row in enumerate(found.rows[:PREVIEW_ROWS], start=1)]
+    return [one.sample if isinstance(one, Trimmed) else one for one in read if not isinstance(one, Dropped)]
+
+
+def parts_of(form: Form) -> tuple[str, ...]:
+    """The parts that columns play in `form`, those it needs first."""
+    return FORMS[form].required + FORMS[form].optional
+
+
+def mapping_for(found: Found, form: Form) -> Mapping:
+    """The likeliest columns of `found` for `form`: by their usual names, else in order."""
+    if form == found.mapping.form:
+        return found.mapping
+    left = list(found.columns)
+    chosen = {}
+    for part in parts_of(form):
+        column = find_column(part, left) if part in NAMES else None
+        if column is None and part in FORMS[form].required and left:
+            column = left[0]
+        if column is not None:
+            chosen[part] = column
+            left.remove(column)
+    return make_mapping(form, **chosen)
+
+
+def free_name(studio: Studio, file: str) -> str:
+    """A name for a dataset after its file that is not taken yet."""
+    name = suggest_name(file)
+    number = 2
+    while (studio.settings.datasets / name).exists():
+        name = f"{suggest_name(file)[:58]}-{number}"
+        number += 1
+    return name

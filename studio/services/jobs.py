@@ -103,11 +103,17 @@ def message(locale: str, job: Job) -> str:
     if job.state == "waiting":
         return say(locale, "jobs.waits_for", title=job.note) if job.note else say(locale, "jobs.waits")
     if job.state in ACTIVE and job.note:
-        note = say(locale, job.note) if job.note in sentences(locale) else job.note
         if job.eta_seconds is None:
-            return note
-        return say(locale, "jobs.note_eta", note=note, eta=duration_text(locale, job.eta_seconds))
+            return note(locale, job)
+        return say(locale, "jobs.note_eta", note=note(locale, job), eta=duration_text(locale, job.eta_seconds))
     return say(locale, f"states.{job.state}")
+
+
+def note(locale: str, job: Job) -> str:
+    """What a running job is doing, in a few words."""
+    if job.note and job.note in sentences(locale):
+        return say(locale, job.note)
+    return job.note or say(locale, f"states.{job.state}")
 
 
 def log_tail(studio: Studio, job: Job, lines: int = 40) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from studio.models.files import is_fetched, locate
 from studio.models.reference import parse_reference
 from studio.services.studio import Studio
 
+NAME = re.compile(r"[\w][\w.-]{0,63}")
 STARTERS = ("starter:smollm2-135m", "starter:gemma3-270m")
 
 
@@ -75,6 +77,18 @@ def start_merge(studio: Studio, run: str, out: Path | None = None, *, after: tup
     job = studio.jobs.add(NewJob("merge", target.name, arguments, lane="device", run=parsed.name, after=after))
     studio.queue.advance()
     return studio.jobs.get(job)
+
+
+def export_folder(studio: Studio, name: str) -> Path:
+    """The folder below the exports for a name typed by a user.
+
+    Raises:
+        StudioError: ``publish.bad_name`` for one that would lead elsewhere.
+    """
+    cleaned = name.strip()
+    if not NAME.fullmatch(cleaned):
+        raise StudioError("publish.bad_name", name=cleaned)
+    return studio.settings.exports / cleaned
 
 
 def merged(studio: Studio) -> list[Merged]:

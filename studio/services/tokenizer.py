@@ -6,15 +6,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from studio.data import starters, stored
-from studio.data.sample import Chat, Pair, Text
+from studio.data.read import read_lines
+from studio.data.sample import strings
 from studio.errors import StudioError
 from studio.models.files import locate_tokenizer
 from studio.models.tokenizer import load_tokenizer
 from studio.services import datasets
 from studio.services.studio import Studio
 from studio.tokenizer.fertility import Fertility, Piece, measure_fertility, pieces
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 DATASET_CHARACTERS = 1_000_000
 """A page measures this much of a dataset: enough for three digits, and a second of work."""
@@ -69,12 +74,10 @@ def of_file(studio: Studio, model: str, path: Path) -> Fertility:
         StudioError: ``data.no_such_file``, ``tokenizer.no_words`` or ``model.*``.
     """
     tokenizer = load_tokenizer(locate_tokenizer(model, studio.settings))
-    from studio.data.read import read_lines
-
     return _measure(tokenizer, read_lines(path))
 
 
-def _measure(tokenizer: object, lines: Iterable[str]) -> Fertility:
+def _measure(tokenizer: Tokenizer, lines: Iterable[str]) -> Fertility:
     try:
         return measure_fertility(tokenizer, lines)
     except ValueError as error:
@@ -83,15 +86,8 @@ def _measure(tokenizer: object, lines: Iterable[str]) -> Fertility:
 
 def _lines(folder: Path) -> Iterator[str]:
     for sample in stored.read_samples(folder):
-        match sample:
-            case Text(text):
-                texts: tuple[str, ...] = (text,)
-            case Pair(fa, en):
-                texts = (fa, en)
-            case Chat(messages):
-                texts = tuple(message.content for message in messages)
-        for text in texts:
-            yield from text.splitlines()
+        for written in strings(sample):
+            yield from written.splitlines()
 
 
 def _first(lines: Iterator[str], characters: int) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import StudioError
-from studio.jobs.curves import COLUMNS, NEWEST, curve_payload, stage_starts
+from studio.jobs.curves import COLUMNS, NEWEST, curve_payload, stage_starts, unchanged
 from studio.jobs.events import MetricRow
 from studio.jobs.store import ENDED, Job, NewJob
 from studio.models.files import is_fetched
@@ -18,6 +18,10 @@ from studio.recipes import Recipe, dump_recipe, load_recipe, override, parse_rec
 from studio.services import datasets, jobs, models
 from studio.services.studio import Studio
 from studio.settings import PRESETS
+
+ADAPTER = "adapter_model.safetensors"
+GENERATION = 10**12
+"""More rows than a run can have; tokens stay below 2**53, which JavaScript keeps exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,30 +128,41 @@ def current(studio: Studio) -> str | None:
     return runs[0].id if runs else None
 
 
-def curves(studio: Studio, run: str, token: str = "") -> dict[str, Any]:
+def curves(studio: Studio, run: str, token: int | None = None) -> dict[str, Any]:
     """What a page must draw beyond what its `token` says it has.
 
-    The token is ``GENERATION:ROW``. A resumed run begins a new generation, since it replaces rows that a page has drawn.
+    The token is the id of the newest row plus `GENERATION` times the starts of the run: a resumed run replaces rows
+    that a page has drawn, so the page then gets everything anew.
 
     Returns:
-        What `studio.jobs.curves.curve_payload` gives, with `token` as text; ``{"token", "unchanged": True}`` if nothing
-        is new.
+        What `studio.jobs.curves.curve_payload` gives; ``{"token", "unchanged": True}`` if nothing is new.
     """
     job = studio.jobs.of_run(run)
-    generation = 0 if job is None else job.attempts
-    told, _, seen_text = token.partition(":")
-    seen = int(seen_text) if told == str(generation) and seen_text.isdecimal() else 0
+    origin = GENERATION * (0 if job is None else job.attempts)
     last = studio.metrics.last_id(run)
-    if token and seen == last and told == str(generation):
-        return {"token": token, "unchanged": True}
+    if token == origin + last:
+        return unchanged(token)
+    seen = token - origin if token is not None and origin <= token < origin + GENERATION else 0
     rows = studio.metrics.rows_after(run, seen, COLUMNS)
     if not rows:
-        return {**curve_payload([]), "token": f"{generation}:0"}
+        return {**curve_payload([]), "token": origin}
     if seen and len(rows) < NEWEST:
         payload = curve_payload(rows, appended=True, starts=stage_starts(studio.metrics.last_steps(run)))
     else:
         payload = curve_payload(rows if not seen else studio.metrics.rows_after(run, 0, COLUMNS))
-    return {**payload, "token": f"{generation}:{payload['token']}"}
+    return {**payload, "token": origin + payload["token"]}
+
+
+def checkpoints(studio: Studio, run: str) -> list[str]:
+    """References of what a run has to talk to or merge: itself, then its checkpoints, newest first."""
+    stages = studio.settings.runs / Path(run).name / "stages"
+    found = [
+        f"run:{run}/{path.parent.parent.name.partition('-')[2]}@{int(path.name.partition('-')[2])}"
+        for path in sorted(stages.glob("*/checkpoints/step-*"), reverse=True)
+        if (path / ADAPTER).exists()
+    ]
+    finished = any(stages.glob(f"*/{ADAPTER}"))
+    return [f"run:{run}", *found] if found or finished else []
 
 
 def answers(studio: Studio, run: str) -> list[Answer]:

@@ -163,7 +163,7 @@ def test_large_content_is_cut_into_row_groups_and_parts(tmp_path, target, monkey
         ("a.jsonl.zst", pack(spell("jsonl", ROWS), ".zst")[:-9], {}, "data.truncated"),
         ("a.jsonl", b'{"text": " "}\n' * 9, {"mapping": make_mapping("text", text="text")}, "data.nothing_usable"),
         ("a.csv", spell("csv", ROWS), {"mapping": make_mapping("text", text="body")}, "data.no_such_column"),
-        ("a.csv", spell("csv", ROWS), {"free": lambda folder: 10**6}, "disk.full"),
+        ("a.csv", spell("csv", ROWS), {"free": lambda folder: 10**6}, "disk.too_small"),
         ("a.csv", spell("csv", ROWS), {"name": "../a"}, "data.bad_name"),
         ("a.csv", spell("csv", ROWS), {"name": "taken"}, "data.name_taken"),
     ],

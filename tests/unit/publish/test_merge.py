@@ -233,7 +233,7 @@ def test_too_little_space_is_said_before_writing(bases, tmp_path, monkeypatch) -
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 1000))
     error = refusal(bases(), adapter, tmp_path / "out")
-    assert error.code == "disk.full"
+    assert error.code == "disk.too_small"
     assert error.details["needed"] > error.details["free"] == 1000
 
 

@@ -1,0 +1,89 @@
+"""The settings tab: Hub login, what the workspace holds, all jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from studio.i18n import bytes_text, say
+from studio.services import account, jobs, start
+from studio.services.studio import Studio
+from studio.ui import parts
+from studio.ui.handlers import guarded
+from studio.ui.parts import Markup
+from studio.ui.widgets import html_block, live_panel
+
+PANEL = "all_jobs"
+JOBS_SHOWN = 15
+
+
+def workspace_view(locale: str, studio: Studio) -> Markup:
+    """Where everything is, and what it takes."""
+    uses = account.disk_use(studio)
+    rows = [(say(locale, f"settings.part.{use.part}"), bytes_text(locale, use.bytes)) for use in uses]
+    free = (say(locale, "settings.workspace_free"), bytes_text(locale, start.device(studio).disk_free))
+    body = parts.join([parts.code(studio.settings.workspace), parts.key_values([*rows, free])])
+    return parts.card(say(locale, "settings.workspace"), body)
+
+
+def login_view(locale: str, studio: Studio) -> Markup:
+    """Whether a token is kept; never the token."""
+    return parts.paragraph(
+        say(locale, "settings.token_kept" if account.has_token(studio) else "settings.token_absent")
+    )
+
+
+def jobs_view(locale: str, studio: Studio) -> Markup:
+    """The newest jobs with their states."""
+    views = [jobs.view(locale, job) for job in jobs.listing(studio, limit=JOBS_SHOWN)]
+    if not views:
+        return parts.card(say(locale, "settings.jobs"), parts.paragraph(say(locale, "settings.jobs_empty"), soft=True))
+    rows = [
+        [parts.code(view.id), say(locale, f"kinds.{view.kind}"), parts.code(view.title),
+         parts.status_pill(locale, view.state), view.message]
+        for view in views
+    ]  # fmt: skip
+    headers = [say(locale, f"settings.job.{name}") for name in ("id", "kind", "title", "state", "message")]
+    return parts.card(say(locale, "settings.jobs"), parts.table(rows, headers, rtl=locale == "fa"))
+
+
+def panels(studio: Studio) -> dict[str, Any]:
+    """The live parts of the screen."""
+    return {PANEL: lambda locale, _: jobs_view(locale, studio)}
+
+
+def build(locale: str, studio: Studio) -> None:
+    """The screen."""
+    html_block(parts.heading(say(locale, "settings.title")))
+    with gr.Row():
+        with gr.Column():
+            html_block(parts.heading(say(locale, "settings.hub"), say(locale, "settings.hub_info")))
+            state = html_block(lambda: login_view(locale, studio))
+            token = gr.Textbox(label=say(locale, "settings.token"), type="password", elem_classes=["ltr"])
+            with gr.Row(elem_classes=["actions"]):
+                save = gr.Button(say(locale, "settings.save_token"))
+                login = gr.Button(say(locale, "settings.use_login"))
+                forget = gr.Button(say(locale, "settings.forget"))
+            html_block(parts.heading(say(locale, "settings.look"), say(locale, "settings.look_info")))
+        with gr.Column():
+            use = html_block(lambda: workspace_view(locale, studio))
+            refresh = gr.Button(say(locale, "settings.refresh"), scale=0)
+    live_panel(PANEL, elem_id="jobs")
+
+    def keep(given: str) -> tuple[str, str]:
+        account.set_token(studio, given)
+        return login_view(locale, studio), ""
+
+    def use_login() -> str:
+        account.use_login(studio)
+        return login_view(locale, studio)
+
+    def drop() -> str:
+        account.forget_token(studio)
+        return login_view(locale, studio)
+
+    save.click(guarded(locale, keep), token, [state, token], api_name="token_set", queue=False)
+    login.click(guarded(locale, use_login), None, state, api_name="token_from_login", queue=False)
+    forget.click(guarded(locale, drop), None, state, api_name="token_forget", queue=False)
+    refresh.click(lambda: workspace_view(locale, studio), None, use, api_name="disk_use", queue=False)

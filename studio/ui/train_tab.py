@@ -1,0 +1,235 @@
+"""The training tab: choose a recipe, start, and watch: curves, figures, sample answers, log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from studio.i18n import bytes_text, duration_text, number, say
+from studio.jobs.store import ACTIVE, PENDING
+from studio.recipes import Recipe, override
+from studio.services import datasets, jobs, models, training
+from studio.services.studio import Studio
+from studio.ui import parts
+from studio.ui.handlers import guarded, inform
+from studio.ui.parts import Markup
+from studio.ui.plots import live_curves
+from studio.ui.widgets import html_block, live_panel, pulse
+
+BOARD = "run"
+CHOICES_SECONDS = 4.0
+LOG_LINES = 12
+ANSWERS_SHOWN = 9
+FIRST_RECIPE = "first_steps"
+
+
+def board_view(locale: str, studio: Studio, run_id: str) -> Markup:
+    """State, stage, figures of one run; without a run, what this screen is for."""
+    shown = run_id or training.current(studio)
+    if not shown:
+        return parts.empty_state(say(locale, "train.empty_title"), say(locale, "train.empty_body"))
+    run = training.get(studio, shown)
+    return parts.card(
+        parts.code(run.id), parts.join([_stages(locale, run), _state(locale, run), _figures(locale, run)])
+    )
+
+
+def _stages(locale: str, run: training.Run) -> Markup:
+    at = -1 if run.latest is None else run.latest.stage
+    done = run.job is not None and run.job.state == "done"
+    rail = []
+    for number_, stage in enumerate(run.recipe.stages):
+        state = "done" if done or number_ < at else "running" if number_ == at else "todo"
+        rail.append((f"{say(locale, f'train.stage.{stage.kind}')} · {stage.name}", state))
+    return parts.steps_rail(rail)
+
+
+def _state(locale: str, run: training.Run) -> Markup:
+    if run.job is None:
+        return Markup("")
+    pill = parts.status_pill(locale, run.job.state)
+    if run.job.state in ("running", "stopping"):
+        bar = parts.progress_bar(
+            run.job.progress, jobs.note(locale, run.job), locale=locale, eta_seconds=run.job.eta_seconds
+        )
+        return parts.join([pill, bar])
+    sentence = jobs.message(locale, run.job)
+    if run.job.state in ("failed", "lost"):
+        return parts.banner(say(locale, f"states.{run.job.state}"), sentence, tone="bad")
+    return parts.join([pill, parts.paragraph(sentence, soft=True) if run.job.state in PENDING else ""])
+
+
+def _figures(locale: str, run: training.Run) -> Markup:
+    row = run.latest
+    if row is None:
+        return Markup("")
+    steps = run.recipe.stages[row.stage].budget.steps
+    step = say(locale, "train.figure.step_of", step=row.step, total=steps) if steps else number(locale, row.step)
+    eta = None if run.job is None else run.job.eta_seconds
+    items: list[tuple[object, object, object]] = [
+        (step, say(locale, "train.figure.step"), ""),
+        (_number(locale, row.loss, 3), say(locale, "train.figure.loss"), ""),
+        (_number(locale, row.grad_norm, 2), say(locale, "train.figure.grad_norm"), ""),
+        (parts.ltr(f"{row.learning_rate:.1e}") if row.learning_rate else "—", say(locale, "train.figure.rate"), ""),
+        (_number(locale, row.tokens_per_second, 0), say(locale, "train.figure.tokens"), ""),
+        (_number(locale, row.characters_per_second, 0), say(locale, "train.figure.characters"), ""),
+        (bytes_text(locale, row.memory) if row.memory else "—", say(locale, "train.figure.memory"), ""),
+    ]
+    if eta is not None:
+        items.append((duration_text(locale, eta), say(locale, "train.figure.eta"), ""))
+    return parts.figures(items)
+
+
+def _number(locale: str, value: float | None, digits: int) -> str:
+    return "—" if value is None else number(locale, value, digits)
+
+
+def answers_view(locale: str, studio: Studio, run_id: str) -> Markup:
+    """Sample answers, the newest checkpoint first, and the end of the log."""
+    shown = run_id or training.current(studio)
+    if not shown:
+        return Markup("")
+    found = training.answers(studio, shown)[::-1][:ANSWERS_SHOWN]
+    items = [(say(locale, "train.answer_at", step=answer.step), answer.prompt, answer.answer) for answer in found]
+    body = parts.samples(items) if items else parts.paragraph(say(locale, "train.answers_empty"), soft=True)
+    log = parts.log_view(training.log_lines(studio, shown, LOG_LINES))
+    return parts.join([parts.card(say(locale, "train.answers"), body), parts.card(say(locale, "train.log"), log)])
+
+
+def status_view(locale: str, studio: Studio) -> Markup:
+    """What runs now, for the header of every tab."""
+    active = [job for job in jobs.listing(studio, active_only=True) if job.state in ACTIVE]
+    if not active:
+        return Markup("")
+    job = active[0]
+    percent = say(locale, "progress.percent", percent=number(locale, int(100 * job.progress)))
+    return parts.join([parts.status_pill(locale, job.state), parts.code(job.title), Markup(f" <bdi>{percent}</bdi>")])
+
+
+def panels(studio: Studio) -> dict[str, Any]:
+    """The live parts of the screen."""
+    return {
+        BOARD: lambda locale, run: board_view(locale, studio, run),
+        "answers": lambda locale, run: answers_view(locale, studio, run),
+        "status": lambda locale, _: status_view(locale, studio),
+    }
+
+
+def changed_recipe(name: str, base: str, dataset: str, settings: dict[str, Any]) -> Recipe:
+    """A preset with the knobs of the page applied to its first stage; an empty dataset keeps the preset's."""
+    recipe = training.read_recipe(name)
+    changes = [f"base={base}", *[f"{key}={value}" for key, value in settings.items() if value is not None]]
+    recipe = override(recipe, changes)
+    if dataset:
+        recipe = override(recipe, [f"stages.0.data=[{{dataset: {dataset}}}]"])
+    return recipe
+
+
+def build(locale: str, studio: Studio) -> None:
+    """The screen."""
+    html_block(parts.heading(say(locale, "train.title"), say(locale, "train.lead")))
+    first = training.read_recipe(FIRST_RECIPE)
+    stage = first.stages[0]
+    with gr.Row():
+        recipe = gr.Dropdown(training.recipe_names(), value=FIRST_RECIPE, label=say(locale, "train.recipe"))
+        base = gr.Dropdown(
+            models.choices(studio), value=first.base, label=say(locale, "train.base"), allow_custom_value=True
+        )
+        dataset = gr.Dropdown(
+            _dataset_names(studio),
+            value=stage.data[0].dataset,
+            label=say(locale, "train.dataset"),
+            interactive=True,
+            elem_id="train-dataset",
+        )
+        steps = gr.Number(stage.budget.steps, label=say(locale, "train.steps"), info=say(locale, "train.steps_info"),
+                          precision=0, minimum=1, elem_id="steps")  # fmt: skip
+    with gr.Accordion(say(locale, "knobs.advanced"), open=False), gr.Row():
+        knobs = _knobs(locale, first)
+    start = gr.Button(say(locale, "train.start"), variant="primary", elem_id="train-start")
+    with gr.Row(elem_classes=["toolbar"]):
+        run = gr.Dropdown(_run_choices(studio), value=training.current(studio), label=say(locale, "train.run"),
+                          interactive=True, elem_id="run-choice")  # fmt: skip
+        stop = gr.Button(say(locale, "train.stop"), variant="stop", scale=0, elem_id="train-stop")
+        resume = gr.Button(say(locale, "train.resume"), scale=0, elem_id="train-resume")
+    shown = [live_panel(BOARD, elem_id="board")]
+    shown.append(live_curves(locale, elem_id="curves"))
+    shown.append(live_panel("answers", elem_id="answers"))
+    _events(locale, studio, [recipe, base, dataset, steps], knobs, start, run, stop, resume, shown)
+
+
+def _knobs(locale: str, recipe: Recipe) -> dict[str, gr.Number]:
+    """The advanced knobs under the keys of the recipe they set."""
+    stage = recipe.stages[0]
+    given = {
+        "stages.0.rates.lora": ("rate", stage.rates.lora, None),
+        "lora.rank": ("rank", recipe.lora.rank, 0),
+        "stages.0.length": ("length", stage.length, 0),
+        "stages.0.batch": ("batch", stage.batch, 0),
+        "stages.0.accumulation": ("accumulation", stage.accumulation, 0),
+        "seed": ("seed", recipe.seed, 0),
+    }
+    return {
+        key: gr.Number(
+            value,
+            label=say(locale, f"train.{name}"),
+            info=say(locale, f"train.{name}_info"),
+            precision=precision,
+            min_width=160,
+        )  # fmt: skip
+        for key, (name, value, precision) in given.items()
+    }
+
+
+def _dataset_names(studio: Studio) -> list[str]:
+    stored = [manifest.name for manifest in datasets.listing(studio)]
+    return list(dict.fromkeys([*stored, *datasets.starter_names()]))
+
+
+def _run_choices(studio: Studio) -> list[str]:
+    return [run.id for run in training.listing(studio)]
+
+
+def _events(
+    locale: str, studio: Studio, main: list[Any], knobs: dict[str, gr.Number], start: gr.Button, run: gr.Dropdown,
+    stop: gr.Button, resume: gr.Button, shown: list[gr.HTML],
+) -> None:  # fmt: skip
+    def begin(recipe: str, base: str, dataset: str, steps: float, *values: float) -> dict[str, Any]:
+        settings = {"stages.0.budget.steps": int(steps or 0), **dict(zip(knobs, values, strict=True))}
+        job = training.start(studio, changed_recipe(recipe, base, dataset, settings))
+        inform(locale, "train.queued", run=job.title)
+        return gr.update(choices=_run_choices(studio), value=job.run)
+
+    def halt(run_id: str) -> None:
+        training.stop(studio, run_id)
+        inform(locale, "train.stopping")
+
+    def go_on(run_id: str) -> None:
+        training.resume(studio, run_id)
+        inform(locale, "train.resumed", run=run_id)
+
+    def refresh(run_id: str | None, dataset: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        runs = _run_choices(studio)
+        kept = run_id if run_id in runs else training.current(studio)
+        return gr.update(choices=runs, value=kept), gr.update(choices=_dataset_names(studio), value=dataset)
+
+    def show(run_id: str | None) -> list[str]:
+        return [run_id or ""] * len(shown)
+
+    def preset(name: str) -> list[Any]:
+        recipe = training.read_recipe(name)
+        stage = recipe.stages[0]
+        values = [stage.rates.lora, recipe.lora.rank, stage.length, stage.batch, stage.accumulation, recipe.seed]
+        return [recipe.base, stage.data[0].dataset, stage.budget.steps, *values]
+
+    recipe, base, dataset, steps = main
+    start.click(guarded(locale, begin), [*main, *knobs.values()], run, api_name="run", queue=False)
+    stop.click(guarded(locale, halt), run, None, api_name="stop", queue=False)
+    resume.click(guarded(locale, go_on), run, None, api_name="resume", queue=False)
+    run.change(show, run, shown, api_name="show_run", queue=False)
+    recipe.input(guarded(locale, preset), recipe, [base, dataset, steps, *knobs.values()],
+                 api_name="recipe", queue=False)  # fmt: skip
+    pulse(CHOICES_SECONDS).tick(
+        refresh, [run, dataset], [run, dataset], api_name="runs", queue=False, show_progress="hidden"
+    )

@@ -1,0 +1,50 @@
+"""Gradio components of our own making: HTML without Gradio's typography, panels that stay fresh, and a clock."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gradio as gr
+
+SECONDS = 2.0
+
+
+def html_block(value: str = "", **options: Any) -> gr.HTML:
+    """HTML built with `parts`, shown as it is; handlers give a new value as to any component."""
+    return gr.HTML(value, js_on_load=None, apply_default_css=False, padding=False, **options)
+
+
+def live_panel(name: str, subject: str = "", **options: Any) -> gr.HTML:
+    """A place that shows the panel `name` of `build_site` and keeps it fresh while it can be seen.
+
+    Its value is the subject: give another one from a handler and the panel follows at once.
+    """
+    return gr.HTML(
+        subject,
+        html_template='<div class="live"></div>',
+        js_on_load=f"studio.panel(element, props, watch, {json.dumps(name)})",
+        apply_default_css=False,
+        padding=False,
+        **options,
+    )
+
+
+def pulse(seconds: float = SECONDS, **options: Any) -> gr.HTML:
+    """An invisible clock for a Gradio event: ``pulse().tick(handler, …, queue=False, show_progress="hidden")``.
+
+    Unlike `gr.Timer` it beats only while its tab is open, and every 10 s when the page is hidden.
+    """
+    return gr.HTML(
+        html_template="<i></i>",
+        js_on_load=f"studio.pulse(element, () => trigger('tick'), {seconds * 1000:.0f})",
+        elem_classes=["pulse"],
+        apply_default_css=False,
+        padding=False,
+        **options,
+    )
+
+
+def go_to(tab: str) -> str:
+    """The `js` of an event that opens another tab: ``button.click(None, js=go_to("train"))``."""
+    return f"() => {{ studio.go({json.dumps(tab)}); }}"

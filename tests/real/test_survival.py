@@ -1,0 +1,92 @@
+"""A training that nobody stops by accident: the app is killed and started, the worker is killed and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live import LiveStudio
+
+SECONDS = 240
+
+
+@pytest.fixture
+def live(workspace: Path) -> Iterator[LiveStudio]:
+    studio = LiveStudio(workspace).start()
+    yield studio
+    studio.close()
+
+
+def wait_for(what: str, ready: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + SECONDS
+    while not ready():
+        assert time.monotonic() < give_up, f"waited {SECONDS} s for {what}"
+        time.sleep(0.2)
+
+
+def curve(live: LiveStudio, run: str) -> list[int]:
+    """The steps whose loss a page that opens now would draw."""
+    answer = json.loads(live.get(f"/live/curves?subject={run}"))
+    return [int(step) for step in answer.get("series", {}).get("loss", {}).get("x", [])]
+
+
+def begin(live: LiveStudio, steps: int) -> dict[str, Any]:
+    started = live.command("run", "first_steps", "--set", f"stages.0.budget.steps={steps}", "--detach")
+    wait_for("the first steps", lambda: len(curve(live, started["run"])) >= 2)
+    return started
+
+
+def test_the_app_is_killed_and_started_again(live: LiveStudio) -> None:
+    started = begin(live, 400)
+    run = started["run"]
+    live.kill()
+    before = live.command("jobs", "show", str(started["job"]))
+    assert before["state"] == "running"
+    time.sleep(5)
+    live.start()
+    after = curve(live, run)
+    live.get("/fa/?tab=train")
+    assert after == list(range(1, len(after) + 1)), "the plot has a hole"
+    wait_for("two more steps", lambda: len(curve(live, run)) >= len(after) + 2)
+    live.command("jobs", "stop", str(started["job"]))
+    wait_for("the stop", lambda: live.command("jobs", "show", str(started["job"]))["state"] == "stopped")
+    assert list(live.workspace.glob(f"runs/{run}/stages/*/checkpoints/step-*/adapter_model.safetensors"))
+
+
+def test_the_worker_is_killed_and_resumed(live: LiveStudio) -> None:
+    started = begin(live, 400)
+    run, job = started["run"], str(started["job"])
+    live.command("jobs", "stop", job)
+    wait_for("a checkpoint", lambda: live.command("jobs", "show", job)["state"] == "stopped")
+    kept = len(curve(live, run))
+    live.command("jobs", "resume", job)
+    wait_for("steps after the resume", lambda: len(curve(live, run)) >= kept + 2)
+    os.kill(_worker(live, job), signal.SIGKILL)
+    wait_for("the death to be noticed", lambda: live.command("jobs", "show", job)["state"] == "lost")
+    told = live.command("jobs", "show", job)
+    assert told["error"]["code"] == "job.lost"
+    assert told["message"]
+    live.command("jobs", "resume", job)
+    wait_for("steps after the second resume", lambda: _running(live, job) and len(curve(live, run)) >= kept + 2)
+    steps = curve(live, run)
+    assert steps == list(range(1, len(steps) + 1)), "a resumed run draws every step once"
+
+
+def _worker(live: LiveStudio, job: str) -> int:
+    from studio.services.studio import open_studio
+    from studio.settings import Settings
+
+    process = open_studio(Settings(live.workspace)).jobs.get(int(job)).process
+    assert process is not None
+    return process.pid
+
+
+def _running(live: LiveStudio, job: str) -> bool:
+    return bool(live.command("jobs", "show", job)["state"] == "running")
