@@ -71,6 +71,22 @@
     }
   }
 
+  // ---- uploads -----------------------------------------------------------------------------------------------------
+  // A file over the limit is refused before a byte of it travels; Gradio would say so in English after the fact.
+  function refuseLarge(event) {
+    const place = event.target.closest?.(".gradio-container .block");
+    const files = event.type === "drop" ? event.dataTransfer?.files : event.target.files;
+    if (!place || ![...(files ?? [])].some((file) => file.size > words.uploadLimit)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (event.type === "change") event.target.value = "";
+    place.parentElement.querySelector(".too-large")?.remove();
+    const notice = Object.assign(document.createElement("p"), { className: "too-large", textContent: words.tooLarge });
+    notice.setAttribute("role", "alert");
+    place.after(notice);
+  }
+  for (const kind of ["change", "drop"]) document.addEventListener(kind, refuseLarge, true);
+
   // ---- pieces that stay fresh --------------------------------------------------------------------------------------
   let failures = 0;
   function connected(fine) {

@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ASSETS = ROOT / "assets"
 PRESETS = ROOT / "presets"
 DEFAULT_PORT = 7860
+UPLOAD_LIMIT = 1_000_000_000
+"""Bytes of one file through the browser; what is larger comes in by the command line, which copies nothing."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 

@@ -7,107 +7,20 @@ from typing import Any
 
 import gradio as gr
 
-from studio.data.manifest import Manifest
 from studio.data.mapping import FORMS, Form, Mapping, make_mapping
-from studio.data.sample import Pair, Sample, Text
 from studio.errors import StudioError
-from studio.i18n import explain, number, say
-from studio.jobs.store import ACTIVE, PENDING
-from studio.services import datasets, jobs, models
+from studio.i18n import explain, say
+from studio.services import datasets, models
 from studio.services.studio import Studio
 from studio.ui import parts
+from studio.ui.data_views import dataset_view, found_view, imports_view
 from studio.ui.handlers import guarded, inform
-from studio.ui.parts import Markup
-from studio.ui.plots import figure_html, histogram
+from studio.ui.plots import figure_html
 from studio.ui.widgets import html_block, live_panel, pulse
 
 PANEL = "imports"
 COLUMN_BOXES = 4
 CHOICES_SECONDS = 3.0
-IMPORTS_SHOWN = 3
-
-
-def sample_row(sample: Sample) -> list[object]:
-    """A sample as the cells of a preview row."""
-    if isinstance(sample, Text):
-        return [_short(sample.text)]
-    if isinstance(sample, Pair):
-        return [_short(sample.fa), _short(sample.en)]
-    turns = [
-        Markup(f'<p dir="auto">{parts.code(message.role)} {parts.escape(_short(message.content))}</p>')
-        for message in sample.messages
-    ]
-    return [parts.join(turns)]
-
-
-def _short(text: str, characters: int = 220) -> str:
-    return text if len(text) <= characters else text[:characters] + "…"
-
-
-def preview_table(locale: str, samples: list[Sample]) -> Markup:
-    """The first rows, each cell in its own direction."""
-    width = max((len(sample_row(sample)) for sample in samples), default=1)
-    roles = {1: ["text"], 2: ["fa", "en"]}[width]
-    headers = [say(locale, f"data.role.{role}") for role in roles]
-    return parts.table([sample_row(sample) for sample in samples], headers, rtl=locale == "fa")
-
-
-def manifest_figures(locale: str, manifest: Manifest, median: int | None) -> Markup:
-    """The numbers of a stored dataset."""
-    items: list[tuple[object, object, object]] = [
-        (number(locale, manifest.rows), say(locale, "data.rows"), ""),
-        (number(locale, manifest.characters), say(locale, "data.characters"), ""),
-        (
-            say(locale, "progress.percent", percent=number(locale, round(100 * manifest.persian_share))),
-            say(locale, "data.persian_share"),
-            say(locale, "data.persian_share_note"),
-        ),
-    ]
-    if median is not None:
-        items.append((number(locale, median), say(locale, "data.median_tokens"), ""))
-    dropped = sum(manifest.dropped.values())
-    if dropped:
-        reasons = "، ".join(f"{say(locale, f'data.reasons.{reason}')}: {number(locale, count)}"
-                           for reason, count in manifest.dropped.items())  # fmt: skip
-        items.append((number(locale, dropped), say(locale, "data.dropped"), reasons))
-    return parts.figures(items)
-
-
-def imports_view(locale: str, studio: Studio) -> Markup:
-    """Imports under way, and how the last ones ended."""
-    recent = [job for job in studio.jobs.listing(kind="import", limit=IMPORTS_SHOWN)]
-    shown: list[object] = []
-    for job in recent:
-        if job.state in (*PENDING, *ACTIVE):
-            text = f"{job.title}: {jobs.message(locale, job)}"
-            shown.append(parts.progress_bar(job.progress, text, locale=locale))
-        elif job.error is not None:
-            error = StudioError(job.error["code"], **job.error["details"])
-            shown.append(parts.banner(job.title, explain(locale, error), tone="bad"))
-        elif job.result is not None:
-            shown.append(parts.paragraph(say(locale, "data.done", name=job.title, rows=job.result["rows"]), soft=True))
-    return parts.join(shown)
-
-
-def dataset_view(locale: str, studio: Studio, name: str | None, model: str) -> tuple[str, dict[str, Any]]:
-    """Figures and rows of a dataset as HTML, and the picture of its lengths."""
-    if not name or not datasets.exists(studio, name):
-        empty = parts.empty_state(say(locale, "data.empty_title"), say(locale, "data.empty_body"))
-        return empty, gr.update(visible=False)
-    manifest = datasets.manifest(studio, name)
-    try:
-        lengths = datasets.lengths(studio, name, model)
-    except StudioError as error:
-        lengths, reason = None, explain(locale, error)
-    figures = manifest_figures(locale, manifest, None if lengths is None else lengths.median)
-    rows = preview_table(locale, datasets.preview(studio, name))
-    needs = parts.paragraph(reason, soft=True) if lengths is None else ""
-    html = parts.card(parts.code(name), parts.join([figures, needs, parts.heading(say(locale, "data.preview")), rows]))
-    if lengths is None:
-        return html, gr.update(visible=False)
-    title = say(locale, "data.histogram", model=model)
-    spec = histogram(lengths.tokens, title=title, x=say(locale, "data.length_axis"), y=say(locale, "data.rows"))
-    return html, gr.update(value=spec, visible=True)
 
 
 def panels(studio: Studio) -> dict[str, Any]:
@@ -160,20 +73,20 @@ def _import_part(locale: str, studio: Studio) -> gr.HTML:
 
     def look(paths: list[str] | None, given: str) -> list[Any]:
         if not paths:
-            return ["", gr.update(visible=False), *[gr.update(visible=False)] * COLUMN_BOXES, ""]
-        seen = datasets.look([Path(path) for path in paths], given or None)
-        line = say(
-            locale, "data.found_line", format=seen.format, encoding=seen.encoding, columns="، ".join(seen.columns)
-        )
-        rows = preview_table(locale, datasets.preview_mapping(seen, seen.mapping))
-        card = parts.card(say(locale, "data.found"), parts.join([parts.paragraph(line), rows]))
+            return ["", gr.update(visible=False), *[gr.update(visible=False)] * COLUMN_BOXES, "", given]
+        places = [Path(path) for path in paths]
+        offered = ""
+        try:
+            seen = datasets.look(places, given or None)
+        except StudioError as error:
+            if error.code != "data.encoding":
+                raise
+            # The guess needs the user's word: show what it would give, and fill it in.
+            offered = given = str(error.details["guess"])
+            seen = datasets.look(places, given)
         boxes = _column_boxes(locale, seen.mapping, seen.columns)
-        return [
-            card,
-            gr.update(value=seen.mapping.form, visible=True),
-            *boxes,
-            datasets.free_name(studio, seen.file),
-        ]
+        form_box = gr.update(value=seen.mapping.form, visible=True)
+        return [found_view(locale, seen, offered), form_box, *boxes, datasets.free_name(studio, seen.file), given]
 
     def change_form(paths: list[str] | None, given: str, chosen: Form) -> list[Any]:
         if not paths:
@@ -200,10 +113,9 @@ def _import_part(locale: str, studio: Studio) -> gr.HTML:
         return _started(locale, job.title)
 
     given = [files, encoding]
-    files.change(guarded(locale, look), given, [found, form, *columns, name], api_name="data_look", queue=False)
-    encoding.submit(
-        guarded(locale, look), given, [found, form, *columns, name], api_name="data_look_again", queue=False
-    )
+    shown = [found, form, *columns, name, encoding]
+    files.change(guarded(locale, look), given, shown, api_name="data_look", queue=False)
+    encoding.submit(guarded(locale, look), given, shown, api_name="data_look_again", queue=False)
     form.input(guarded(locale, change_form), [*given, form], columns, api_name="data_form", queue=False)
     button.click(
         guarded(locale, start), [files, name, encoding, licence, form, *columns], imports,

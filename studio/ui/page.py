@@ -13,8 +13,8 @@ from importlib.metadata import version
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from studio.i18n import LOCALES, as_locale, say
-from studio.settings import ASSETS
+from studio.i18n import LOCALES, as_locale, bytes_text, say
+from studio.settings import ASSETS, UPLOAD_LIMIT
 
 POLICY = "; ".join(
     (
@@ -122,6 +122,8 @@ def head(locale: str) -> str:
     words = {
         "lost": say(locale, "live.lost"),
         "close": say(locale, "toast.close"),
+        "uploadLimit": UPLOAD_LIMIT,
+        "tooLarge": say(locale, "upload.too_large", limit=bytes_text(locale, UPLOAD_LIMIT)),
         "toasts": {kind: say(locale, f"toast.{key}") for kind, key in _TOASTS.items()},
         "plotly": version("plotly"),
         "plot": {word: say(locale, f"plot.{key}") for key, word in _PLOTLY_WORDS.items()},

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from studio.i18n import LOCALES, say
-from studio.settings import Settings
+from studio.settings import UPLOAD_LIMIT, Settings
 from studio.ui import parts
 from studio.ui.assets import asset_routes
 from studio.ui.live import Curves, Panel, live_routes, register_endpoints
@@ -64,6 +64,7 @@ def build_site(
             footer_links=[],
             run_history=False,  # otherwise Gradio keeps every call, prompts included, in the browser
             ssr_mode=False,
+            max_file_size=UPLOAD_LIMIT,
             mcp_server=False,
             pwa=False,
             show_error=True,

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from studio.settings import Settings
 from tests.live import LiveStudio
+from tests.starter import starter as starter
+from tests.starter import workspace as workspace
 
 # Debian's chromium looks up its maker's hosts at every start unless told not to.
 QUIET = [
@@ -30,20 +31,6 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
         yield browser
         browser.close()
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, starter: Settings) -> Path:
-    """A workspace in which the starter model is on disk already."""
-    target = tmp_path / "workspace" / "models"
-    shutil.copytree(starter.models, target, ignore=shutil.ignore_patterns(".*"), copy_function=_link)
-    return target.parent
-
-
-def _link(source: str, target: str) -> str:
-    # 270 MB per test would fill the disk of a small machine.
-    Path(target).hardlink_to(source)
-    return target
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Models: from a reference to files on disk, their tokenizer and config, and at last to weights in memory."""

@@ -1,0 +1,90 @@
+"""Weights in memory: a base model, or a base with a run's adapter beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from studio.errors import StudioError
+from studio.models.files import ModelFiles, read_config
+from studio.models.tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    import torch
+
+_OPTIONS: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+
+def pick_device() -> str:
+    """``"cuda"`` when torch sees a usable card, else ``"cpu"``."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def pick_dtype(device: str) -> torch.dtype:
+    """bf16 wherever the hardware multiplies it; fp16 on cards without it, fp32 on processors without it."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    supported = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if supported else torch.float32
+
+
+def load_base(files: ModelFiles, *, device: str | None = None, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
+    """The base model and its tokenizer, ready for inference.
+
+    The tokenizer is read from ``tokenizer.json`` as it stands. The class that a config names may rebuild the splitting
+    instead (transformers 5 does for GPT-2, Llama and Qwen), and pages would then count other tokens than are trained.
+
+    Args:
+        files: From :func:`studio.models.files.locate`; an adapter is ignored.
+        device: ``"cpu"`` or ``"cuda…"``; the best there is by default.
+        dtype: As :func:`pick_dtype` by default.
+
+    Returns:
+        A `transformers` causal model in evaluation mode, and a `PreTrainedTokenizerFast`.
+
+    Raises:
+        StudioError: ``model.unknown_type`` for an architecture that transformers cannot build without foreign code,
+            ``model.broken_file``, ``model.no_tokenizer`` or ``memory.device_full``.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
+    load_tokenizer(files.tokenizer_folder)  # says in our words what is wrong with the file
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(files.tokenizer_folder, **_OPTIONS)
+    device = device or pick_device()
+    kind = str(read_config(files.folder).get("model_type"))
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            files.folder,
+            dtype=dtype or pick_dtype(device),
+            device_map={"": device},
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            **_OPTIONS,
+        )
+    except (ValueError, KeyError) as error:
+        raise StudioError("model.unknown_type", type=kind, folder=str(files.folder)) from error
+    except torch.cuda.OutOfMemoryError as error:
+        raise StudioError("memory.device_full") from error
+    return model.eval(), tokenizer
+
+
+def load_adapted(files: ModelFiles, *, device: str | None = None, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
+    """As :func:`load_base`, with the run's adapter applied by peft and not merged.
+
+    The LoRA matrices stay in fp32, as the training keeps them: their product is computed in fp32 and rounded once when
+    it is added to the base's. That is what the training's own forward does, and what a merge in fp32 comes nearest to.
+
+    Raises:
+        StudioError: ``model.no_adapter`` for files without one; else as :func:`load_base`.
+    """
+    from peft import PeftModel
+
+    if files.adapter is None:
+        raise StudioError("model.no_adapter", reference=files.reference)
+    base, tokenizer = load_base(files, device=device, dtype=dtype)
+    model = PeftModel.from_pretrained(base, str(files.adapter), is_trainable=False, autocast_adapter_dtype=True)
+    return model.eval(), tokenizer

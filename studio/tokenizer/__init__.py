@@ -1,0 +1,1 @@
+"""What a tokenizer spends on a text, and how that becomes less."""

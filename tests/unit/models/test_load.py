@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from studio.errors import StudioError
+from studio.models.files import ModelFiles
+from studio.models.load import load_adapted, load_base, pick_device
+
+
+def files(folder: Path, adapter: Path | None = None) -> ModelFiles:
+    return ModelFiles("local:x", "local:x", folder, folder, adapter)
+
+
+@pytest.fixture
+def adapter(tiny_model: Path, tmp_path: Path) -> Path:
+    from peft import LoraConfig, get_peft_model
+
+    base, _ = load_base(files(tiny_model), device="cpu")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "down_proj"]))
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weight, std=0.1)
+    model.save_pretrained(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_a_base_is_loaded_for_inference(tiny_model: Path) -> None:
+    model, tokenizer = load_base(files(tiny_model))
+    assert not model.training
+    assert model.device.type == pick_device()
+    assert model.config._attn_implementation == "sdpa"
+    assert tokenizer.eos_token == "<|im_end|>"
+    exact, _ = load_base(files(tiny_model), device="cpu", dtype=torch.float32)
+    assert exact.dtype == torch.float32
+
+
+def test_an_adapter_stays_beside_the_base_in_fp32(tiny_model: Path, adapter: Path) -> None:
+    model, _ = load_adapted(files(tiny_model, adapter), device="cpu", dtype=torch.bfloat16)
+    lora = {name: weight for name, weight in model.named_parameters() if "lora_" in name}
+    assert lora
+    assert {weight.dtype for weight in lora.values()} == {torch.float32}
+    assert not any(weight.requires_grad for weight in model.parameters())
+    ids = torch.arange(8)[None]
+    with torch.inference_mode():
+        adapted = model(ids).logits
+        with model.disable_adapter():
+            assert not torch.equal(model(ids).logits, adapted)
+
+
+def test_what_cannot_be_loaded_says_so(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(StudioError, match=r"model\.no_adapter"):
+        load_adapted(files(tiny_model))
+    strange = shutil.copytree(tiny_model, tmp_path / "strange")
+    config = json.loads((strange / "config.json").read_text(encoding="utf8"))
+    (strange / "config.json").write_text(json.dumps(config | {"model_type": "novel"}), encoding="utf8")
+    with pytest.raises(StudioError) as error:
+        load_base(files(strange))
+    assert (error.value.code, error.value.details["type"]) == ("model.unknown_type", "novel")
