@@ -96,9 +96,7 @@ def main() -> None:
             first = [ask(f"{live.address}/live/curves?subject={RUN}") for _ in range(5)]
             token = json.loads(first[0][1])["token"]
             idle = idle_cost(live, f"{live.address}/live/curves?subject={RUN}&after={token}", options.polls)
-            event = idle_cost(
-                live, f"{live.address}/en/gradio_api/run/curves", options.polls, {"data": [RUN, token]}
-            )
+            event = idle_cost(live, f"{live.address}/en/gradio_api/run/curves", options.polls, {"data": [RUN, token]})
         finally:
             live.close()
     result = {

@@ -1,6 +1,6 @@
 """How soon the first page is there and what the app weighs, beside a bare Gradio page in the same run.
 
-    python benchmarks/startup.py [--runs 5] [--json FILE]
+python benchmarks/startup.py [--runs 5] [--json FILE]
 """
 
 from __future__ import annotations

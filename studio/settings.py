@@ -16,6 +16,8 @@ for _name, _value in {
     "TOKENIZERS_PARALLELISM": "true",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "BITSANDBYTES_NOWELCOME": "1",
+    # Threads that wait for each other by spinning starve on a busy machine: 1 token/s became 10 beside other work.
+    "OMP_WAIT_POLICY": "PASSIVE",
 }.items():
     os.environ.setdefault(_name, _value)
 

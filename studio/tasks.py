@@ -115,12 +115,16 @@ def measure_bits(work: Work) -> dict[str, Any]:
 
     reference = work.job.arguments["model"]
     figures: dict[str, Any] = {"model": reference}
-    for share, language in ((0.0, "fa"), (0.5, "en")):
+    for start, language in ((0.0, "fa"), (0.5, "en")):
+
+        def progress(fraction: float, note: str, start: float = start) -> None:
+            work.progress(start + fraction / 2, note)
+
         bits = measure_model(
             reference,
             held_out_lines(language),
             work.settings,
-            progress=lambda fraction, note, start=share: work.progress(start + fraction / 2, note),
+            progress=progress,
             stopping=work.stopping,
         )
         figures[language] = asdict(bits)

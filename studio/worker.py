@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,6 +73,7 @@ class _Heartbeat(threading.Thread):
 def main(arguments: list[str] | None = None) -> int:
     """Claim and do one job, then move the queue on; returns the exit status."""
     options = _parse(arguments)
+    warnings.simplefilter("ignore", FutureWarning)  # libraries about each other: noise in a user's log
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     settings = load_settings(options.workspace)
     token = _read_token(options.token_descriptor)

@@ -2,4 +2,5 @@
 
 from __future__ import annotations
 
+import studio.settings  # noqa: F401 - its environment must stand before torch is imported
 from tests.tiny import tiny_model as tiny_model

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from studio.commands.speech import Detach, Json, Language, Model, Workspace, speaking
+from studio.models.files import locate
 from studio.services import models, tokenizer
 
 app = typer.Typer(no_args_is_help=True, help="Base models: fetch, list.")
@@ -95,12 +96,22 @@ def chat(
 ) -> None:
     """One answer of a model."""
     with speaking(json, workspace, language) as speech:
-        from studio.chat.answer import answer_once
+        from studio.chat.engine import answer
+        from studio.chat.requests import Message, Sampling
 
-        found = answer_once(
-            model, prompt, speech.studio.settings, greedy=greedy, system=system, max_new_tokens=tokens, seed=seed
+        messages = [Message(role="system", content=system)] if system else []
+        messages.append(Message(role="user", content=prompt))
+        sampling = Sampling(greedy=greedy, max_new_tokens=tokens, seed=seed)
+        found = answer(locate(model, speech.studio.settings), messages, sampling)
+        speech.tell(
+            {
+                "text": found.text,
+                "tokens": found.tokens,
+                "tokens_per_second": found.tokens_per_second,
+                "characters_per_second": found.characters_per_second,
+            },
+            found.text,
         )
-        speech.tell(asdict(found), found.text)
 
 
 def merge(

@@ -122,6 +122,12 @@ class Queue:
             )
         return self._store.get(job)
 
+    def device_is_awaited(self) -> bool:
+        """Whether a job waits for the device, so that whoever holds it idly may leave."""
+        query = text("SELECT 1 FROM jobs WHERE lane = 'device' AND state IN ('queued', 'waiting') LIMIT 1")
+        with self._database.reading() as connection:
+            return connection.execute(query).first() is not None
+
     def _has_work(self) -> bool:
         # An idle poll must cost one read, not a write transaction.
         names = ", ".join(f"'{state}'" for state in (*PENDING, *ACTIVE))

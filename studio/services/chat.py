@@ -102,7 +102,9 @@ def _after(board: Board, event: object) -> Board:
         case Finished():
             column = replace(_with_text(board.columns[event.answer], event.text, whole=True), finished=event)
         case Refused():
-            column = replace(board.columns[event.answer], refused=event.as_error())
+            column = board.columns[event.answer]
+            # A turn without an answer is taken back, or the next prompt would follow it as a second user turn.
+            column = replace(column, messages=column.messages[:-1], refused=event.as_error())
         case _:
             return board
     columns = [column if at == event.answer else kept for at, kept in enumerate(board.columns)]

@@ -101,12 +101,21 @@ def message(locale: str, job: Job) -> str:
     if job.error is not None and job.state in ("failed", "lost"):
         return explain(locale, StudioError(job.error["code"], **job.error["details"]))
     if job.state == "waiting":
-        return say(locale, "jobs.waits_for", title=job.note) if job.note else say(locale, "jobs.waits")
+        return (
+            say(locale, "jobs.waits_for", title=title_text(locale, job.note))
+            if job.note
+            else say(locale, "jobs.waits")
+        )
     if job.state in ACTIVE and job.note:
         if job.eta_seconds is None:
             return note(locale, job)
         return say(locale, "jobs.note_eta", note=note(locale, job), eta=duration_text(locale, job.eta_seconds))
     return say(locale, f"states.{job.state}")
+
+
+def title_text(locale: str, title: str) -> str:
+    """What holds the device or is waited for, in words: a job's name as it is, the chat in the page's language."""
+    return say(locale, title) if title in sentences(locale) else title
 
 
 def note(locale: str, job: Job) -> str:

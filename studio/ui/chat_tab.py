@@ -9,7 +9,7 @@ import gradio as gr
 
 from studio.chat.requests import Message, Sampling
 from studio.i18n import bytes_text, number, say
-from studio.services import chat
+from studio.services import chat, jobs
 from studio.services.studio import Studio
 from studio.ui import parts
 from studio.ui.handlers import guarded, inform
@@ -59,7 +59,9 @@ def notice(locale: str, board: chat.Board) -> Markup:
     """Who is waited for, or how far the model has come into memory."""
     if board.waiting is not None:
         if board.waiting.holder:
-            return parts.paragraph(say(locale, "jobs.waits_for", title=board.waiting.holder), soft=True)
+            return parts.paragraph(
+                say(locale, "jobs.waits_for", title=jobs.title_text(locale, board.waiting.holder)), soft=True
+            )
         return parts.paragraph(say(locale, "chat.waits_people", position=board.waiting.position), soft=True)
     if board.loading is not None:
         return parts.progress_bar(board.loading.share, say(locale, board.loading.note), locale=locale)

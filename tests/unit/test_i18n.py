@@ -32,7 +32,7 @@ def test_persian_is_persian_and_clean() -> None:
         for key, text in sentences("fa").items()
         if re.search("[يىكـ٠-٩]", text)
         or re.search("\u200c[\\s\u200c،؛.]|\\s\u200c|\u200c$", text)
-        or text == sentences("en")[key]
+        or (text == sentences("en")[key] and not key.endswith("example"))
     ]
     # Names and units that are the same in both languages.
     assert [key for key in faults if re.search("[ا-ی]", sentences("fa")[key])] == []

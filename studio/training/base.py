@@ -1,0 +1,89 @@
+"""The frozen base in memory: in bf16 or fp32 as the device has it, or with its linear layers in four bits."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedTokenizerFast
+
+from studio.errors import StudioError
+from studio.models.files import ModelFiles
+from studio.models.load import load_base, pick_dtype
+
+PROBE = 8  # tokens of the check that the head is what the loss takes it for
+
+
+def best_dtype(device: str) -> torch.dtype:
+    """What the base is held in; on cards without bf16 fp32, since fp16 needs a scaled loss."""
+    dtype = pick_dtype(device)
+    return torch.float32 if dtype == torch.float16 else dtype
+
+
+def load_frozen(
+    files: ModelFiles, *, device: str, dtype: torch.dtype, quantisation: Literal["none", "nf4"]
+) -> tuple[Any, Any]:
+    """The base model and its tokenizer; with ``nf4`` all linear layers but the head are held in four bits.
+
+    Raises:
+        StudioError: ``training.family_not_supported`` if the model does more than multiply its last hidden states by
+            its head; ``training.no_bitsandbytes`` where four bits cannot be had; what loading raises.
+    """
+    if quantisation == "nf4":
+        model = _load_nf4(files, device, dtype)
+        # as `load_base` reads it: the class that a config names may split text otherwise
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(files.tokenizer_folder, local_files_only=True)
+    else:
+        model, tokenizer = load_base(files, device=device, dtype=dtype)
+    model.config.use_cache = False
+    check_head(model)
+    return model, tokenizer
+
+
+def softcap(model: Any) -> float | None:
+    """The bound that Gemma-2 puts on logits, or None."""
+    value = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+    return None if value is None else float(value)
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def check_head(model: Any) -> None:
+    """Make sure that logits are the last hidden states times the head, bounded or not: that is what the loss computes.
+
+    Raises:
+        StudioError: ``training.family_not_supported`` for a model that scales them or adds to them.
+    """
+    ids = torch.arange(PROBE, device=model.device)[None]
+    expected = model(input_ids=ids, use_cache=False).logits[0].float()
+    hidden = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[0]
+    logits = (hidden @ model.get_output_embeddings().weight.t()).float()
+    if (bound := softcap(model)) is not None:
+        logits = bound * torch.tanh(logits / bound)
+    tolerance = 0.02 * float(expected.abs().max())
+    if not torch.allclose(logits, expected, atol=tolerance, rtol=0.02):
+        raise StudioError("training.family_not_supported", type=str(model.config.model_type))
+
+
+def _load_nf4(files: ModelFiles, device: str, dtype: torch.dtype) -> Any:
+    config = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            files.folder,
+            quantization_config=config,
+            dtype=dtype,
+            device_map={"": device},
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    except ImportError as error:
+        raise StudioError("training.no_bitsandbytes") from error
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            # In evaluation bitsandbytes repacks weights for a kernel without a backward and leaves them so: after the
+            # first sample answers all layers but the last would silently stop learning.
+            module.support_avx512bf16_for_cpu = False
+    return model

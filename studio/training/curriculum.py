@@ -1,0 +1,159 @@
+"""The whole adaptation of one run: every stage in turn over one adapter, from where it was left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from studio.errors import StudioError
+from studio.jobs.events import MetricRow, Progress, Stopping
+from studio.models.files import ModelFiles
+from studio.models.load import pick_device
+from studio.recipes import Recipe
+from studio.settings import Settings
+from studio.training.adapter import WEIGHTS, add_adapter, load_adapter
+from studio.training.base import best_dtype, load_frozen
+from studio.training.checkpoints import COUNTS, Counts, checkpoints, load_counts
+from studio.training.environment import describe_environment, freeze_environment
+from studio.training.fused_llama import fuse_layers
+from studio.training.memory import memory_peak
+from studio.training.stages import (
+    StageResult,
+    StoppedError,
+    Studio,
+    dataset_folder,
+    stage_folder,
+    train_instruct,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """How a run ended. Speeds are over all its steps, without loading, checkpoints and sample answers."""
+
+    state: Literal["done", "stopped"]
+    steps: int
+    loss: float | None
+    tokens_per_second: float
+    characters_per_second: float
+    seconds: float
+    peak_memory_bytes: int
+
+
+def train(
+    run: Path,
+    recipe: Recipe,
+    base: ModelFiles,
+    settings: Settings,
+    *,
+    record: Callable[[MetricRow], None],
+    progress: Progress,
+    stopping: Stopping,
+    dtype: torch.dtype | None = None,
+) -> TrainResult:
+    """Train `recipe` in the folder `run`, from the newest whole checkpoint there if there is one.
+
+    Args:
+        run: Folder of the run; stages, samples and ``environment.json`` are written below it.
+        recipe: What to do.
+        base: A model on this disk.
+        settings: Tells where datasets are.
+        record: Gets one row per optimizer step.
+        progress: Gets the share of the run that is done.
+        stopping: Asked once a step; True saves a checkpoint and ends the run.
+        dtype: Of the frozen base; by default what suits the device.
+
+    Raises:
+        StudioError: See `check`, `freeze_environment` and `train_instruct`.
+    """
+    started = time.monotonic()
+    check(recipe, settings)
+    progress(0.0, "progress.train.load")
+    studio = _open(run, recipe, base, settings, record, stopping, dtype)
+    result, steps = _run_stages(studio, recipe, progress)
+    counts, seconds = studio.counts, max(studio.counts.seconds, 1e-9)
+    return TrainResult(
+        state="stopped" if result.stopped else "done",
+        steps=steps,
+        loss=result.loss,
+        tokens_per_second=counts.tokens / seconds,
+        characters_per_second=counts.characters / seconds,
+        seconds=time.monotonic() - started,
+        peak_memory_bytes=memory_peak(cuda=studio.model.device.type == "cuda"),
+    )
+
+
+def _open(
+    run: Path,
+    recipe: Recipe,
+    base: ModelFiles,
+    settings: Settings,
+    record: Callable[[MetricRow], None],
+    stopping: Stopping,
+    dtype: torch.dtype | None,
+) -> Studio:
+    device = pick_device()
+    dtype = dtype or best_dtype(device)
+    run.mkdir(parents=True, exist_ok=True)
+    names = {source.dataset for stage in recipe.stages for source in stage.data}
+    datasets = {name: dataset_folder(settings, name) for name in sorted(names)}
+    freeze_environment(run, describe_environment(base, datasets, dtype))
+    model, tokenizer = load_frozen(base, device=device, dtype=dtype, quantisation=recipe.quantisation)
+    adapted = add_adapter(model, recipe.lora, base.reference, recipe.seed)
+    fuse_layers(adapted)
+    return Studio(adapted, tokenizer, base, settings, run, recipe.seed, Counts(), record, stopping)
+
+
+def check(recipe: Recipe, settings: Settings) -> None:
+    """Refuse at once what would fail later: kinds of stage that are not built, datasets that are gone.
+
+    Raises:
+        StudioError: ``recipe.kind_not_available``, ``recipe.vocabulary_not_available``, ``data.no_such_dataset``.
+    """
+    if recipe.vocabulary is not None:
+        raise StudioError("recipe.vocabulary_not_available")
+    for stage in recipe.stages:
+        if stage.kind != "instruct":
+            raise StudioError("recipe.kind_not_available", stage=stage.name, kind=stage.kind)
+        for source in stage.data:
+            dataset_folder(settings, source.dataset)
+
+
+def _run_stages(studio: Studio, recipe: Recipe, progress: Progress) -> tuple[StageResult, int]:
+    finished = _restore(studio, recipe)
+    result, steps, total = StageResult(False, 0, None), 0, len(recipe.stages)
+    for number, stage in enumerate(recipe.stages[finished:], start=finished):
+
+        def stage_progress(fraction: float, note: str, number: int = number) -> None:
+            progress((number + fraction) / total, note)
+
+        try:
+            result = train_instruct(studio, stage, number, stage_progress)
+        except StoppedError:
+            return StageResult(True, 0, None), steps
+        steps += result.steps
+        if result.stopped:
+            break
+    return result, steps
+
+
+def _restore(studio: Studio, recipe: Recipe) -> int:
+    """Put the newest finished stage's adapter and the counts of the newest checkpoint back; return stages finished."""
+    folders = [stage_folder(studio.run, number, stage) for number, stage in enumerate(recipe.stages)]
+    finished = 0
+    while finished < len(folders) and (folders[finished] / WEIGHTS).is_file():
+        finished += 1
+    if finished:
+        load_adapter(studio.model, folders[finished - 1])
+    begun = checkpoints(folders[finished]) if finished < len(folders) else []
+    newest = begun[-1] if begun else folders[finished - 1] if finished else None
+    if newest is not None and (newest / COUNTS).is_file():
+        counts: Any = load_counts(newest)
+        studio.counts.tokens, studio.counts.characters = counts.tokens, counts.characters
+        studio.counts.seconds = counts.seconds
+    return finished

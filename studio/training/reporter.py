@@ -1,0 +1,115 @@
+"""Tells the studio about each optimizer step, and hears when somebody pressed Stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState
+
+from studio.errors import StudioError
+from studio.jobs.events import MetricRow, Stopping
+from studio.training.checkpoints import Counts
+from studio.training.memory import memory_now
+
+SAVE_EVERY = 120.0  # seconds: what a kill may cost
+SPEED_STEPS = 10  # steps behind the tokens per second that are shown
+
+
+class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    """Counts text, records one `MetricRow` a step, asks for checkpoints, and ends the stage when asked to stop.
+
+    Args:
+        stage: Number of the stage, from 0.
+        steps: Optimizer steps of the stage.
+        counts: Continued, so that tokens and characters are those of the whole run.
+        record: Gets the row of each step.
+        progress: Gets the share of the stage that is done.
+        stopping: Asked once a step.
+        saved: Called after each checkpoint with its step.
+    """
+
+    def __init__(
+        self,
+        stage: int,
+        steps: int,
+        counts: Counts,
+        *,
+        record: Callable[[MetricRow], None],
+        progress: Callable[[float], None],
+        stopping: Stopping,
+        saved: Callable[[int], None],
+    ) -> None:
+        self.counts = counts
+        self.stopped = False
+        self.loss: float | None = None
+        self._stage, self._steps = stage, steps
+        self._record, self._progress, self._stopping, self._saved = record, progress, stopping, saved
+        self._window: deque[tuple[int, int, float]] = deque(maxlen=SPEED_STEPS)
+        self._began = self._last_save = time.monotonic()
+
+    def count(self, tokens: int, characters: int) -> None:
+        """Add one batch that goes through the model; padding is not text."""
+        self.counts.tokens += tokens
+        self.counts.characters += characters
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Start the clocks; loading took its time before."""
+        self._began = self._last_save = time.monotonic()
+        self._window.append((self.counts.tokens, self.counts.characters, self.counts.seconds))
+
+    def on_log(
+        self, args: Any, state: TrainerState, control: TrainerControl, logs: dict[str, float], **kwargs: Any
+    ) -> None:
+        """Record the step just taken and decide what follows it.
+
+        Raises:
+            StudioError: ``training.not_finite`` once loss or gradient is no number; the last checkpoint stays.
+        """
+        if "loss" not in logs:
+            return
+        now = time.monotonic()
+        self.counts.seconds += now - self._began
+        self._began = now
+        step, loss, norm = state.global_step, logs["loss"], logs.get("grad_norm")
+        if not math.isfinite(loss) or (norm is not None and not math.isfinite(norm)):
+            raise StudioError("training.not_finite", step=step)
+        self.loss = loss
+        self._record(self._row(step, loss, norm, logs.get("learning_rate")))
+        self._progress(step / self._steps)
+        self._decide(step, control)
+
+    def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Keep the time of checkpoint and sample answers out of the speed."""
+        self._saved(state.global_step)
+        self._began = self._last_save = time.monotonic()
+
+    def _decide(self, step: int, control: TrainerControl) -> None:
+        if step < self._steps and self._stopping():
+            self.stopped = control.should_training_stop = control.should_save = True
+        third = step % math.ceil(self._steps / 3) == 0
+        if third or step == self._steps or time.monotonic() - self._last_save >= SAVE_EVERY:
+            control.should_save = True
+
+    def _row(self, step: int, loss: float, norm: float | None, rate: float | None) -> MetricRow:
+        tokens, characters, seconds = self._window[0]
+        spent = self.counts.seconds - seconds
+        self._window.append((self.counts.tokens, self.counts.characters, self.counts.seconds))
+        return MetricRow(
+            stage=self._stage,
+            step=step,
+            time=time.time(),
+            loss=loss,
+            grad_norm=norm,
+            grad_norm_new=None,
+            learning_rate=rate,
+            tokens=self.counts.tokens,
+            characters=self.counts.characters,
+            tokens_per_second=(self.counts.tokens - tokens) / spent if spent > 0 else None,
+            characters_per_second=(self.counts.characters - characters) / spent if spent > 0 else None,
+            memory=memory_now(cuda=torch.cuda.is_available()),
+        )

@@ -1,0 +1,147 @@
+"""trl's trainer on rows made beforehand: no padding, loss on labelled tokens only, checkpoints that are whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, ProgressCallback
+from trl import SFTConfig, SFTTrainer
+
+from studio.recipes import Stage
+from studio.training.adapter import load_adapter, save_adapter
+from studio.training.attention import document_attention
+from studio.training.base import softcap
+from studio.training.checkpoints import checkpoint_folder, prune, save_counts, write_whole
+from studio.training.loss import labelled_loss
+from studio.training.plan import Plan
+from studio.training.reporter import Reporter
+
+CLIP = 1.0
+_SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+
+
+def lay_end_to_end(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """One flat batch of `rows`: ids, labels and positions of shape ``(1, tokens)``, and each document's length."""
+    lengths = [len(row["input_ids"]) for row in rows]
+    return {
+        "input_ids": torch.tensor([[token for row in rows for token in row["input_ids"]]]),
+        "labels": torch.tensor([[label for row in rows for label in row["labels"]]]),
+        "position_ids": torch.cat([torch.arange(length) for length in lengths])[None],
+        "document_lengths": lengths,
+        "characters": sum(row["characters"] for row in rows),
+    }
+
+
+def arguments(stage: Stage, plan: Plan, folder: Path, seed: int, *, cuda: bool) -> SFTConfig:
+    """What trl needs to know of `stage`; all it would do by itself (padding, casting, saving, logging) is off."""
+    return SFTConfig(
+        output_dir=str(folder),
+        per_device_train_batch_size=stage.batch,
+        gradient_accumulation_steps=stage.accumulation,
+        max_steps=plan.steps,
+        learning_rate=stage.rates.lora,
+        lr_scheduler_type=_SCHEDULES[stage.schedule],
+        warmup_steps=round(stage.warmup * plan.steps),
+        weight_decay=0.0,
+        max_grad_norm=CLIP,
+        optim="adamw_torch_fused",
+        seed=seed,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        activation_checkpointing=False,  # activations of one batch fit; computing them again costs a third
+        bf16=False,  # the base is in bf16 already and the adapter casts by itself: autocast would cast at every layer
+        fp16=False,
+        use_cpu=not cuda,
+        logging_strategy="steps",
+        logging_steps=1,
+        logging_nan_inf_filter=False,  # a loss that is no number must be seen, not averaged away
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+    )
+
+
+class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
+    """Trains the adapter of `model` through one stage.
+
+    Args:
+        model: A `PeftModel` with a frozen base.
+        tokenizer: Kept for trl, which asks for it; rows come ready.
+        rows: Columns ``input_ids``, ``labels``, ``characters``.
+        plan: Which rows make up each batch.
+        args: From `arguments`.
+        reporter: Hears of every step.
+        folder: Of the stage; checkpoints go below it.
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Any, rows: Dataset, plan: Plan, args: SFTConfig, reporter: Reporter, folder: Path
+    ) -> None:
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=rows,
+            processing_class=tokenizer,
+            data_collator=lay_end_to_end,
+            callbacks=[reporter],
+        )
+        self.remove_callback(PrinterCallback)
+        self.remove_callback(ProgressCallback)
+        self.loss_is_scaled_for_ga = True  # the loss is divided by the labelled tokens of the whole step
+        self._plan, self._reporter, self._folder = plan, reporter, folder
+        causal = model.get_base_model()
+        self._body, self._head = causal.get_decoder(), causal.get_output_embeddings().weight
+        self._softcap = softcap(causal)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Batches in the order of the plan."""
+        return DataLoader(self.train_dataset, batch_sampler=self._plan.batches, collate_fn=self.data_collator)
+
+    def train_stage(self, checkpoint: Path | None) -> None:
+        """Run the stage to its end or to Stop, from `checkpoint` if one is given."""
+        with document_attention(self._body.config):
+            self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """Loss of one flat batch, divided by the labelled tokens of the optimizer step."""
+        hidden = self._body(
+            input_ids=inputs["input_ids"],
+            position_ids=inputs["position_ids"],
+            use_cache=False,
+            document_lengths=inputs["document_lengths"],
+        ).last_hidden_state
+        self._reporter.count(inputs["input_ids"].shape[1], inputs["characters"])
+        return labelled_loss(hidden[0], self._head, inputs["labels"][0], num_items_in_batch, self._softcap)
+
+    def _get_num_items_in_batch(self, batch_samples: list[dict[str, Any]], device: torch.device) -> torch.Tensor:
+        return torch.stack([batch["labels"].ne(-100).sum() for batch in batch_samples]).sum()
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Not counted."""
+        return 0
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Hand `logs` to the reporter; a history of every step would make each checkpoint's state grow."""
+        self.control: Any = self.callback_handler.on_log(self.args, self.state, self.control, logs)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        def fill(folder: Path) -> None:
+            save_adapter(self.model, folder)
+            self._save_optimizer_and_scheduler(str(folder))
+            self._save_rng_state(str(folder))
+            self.state.save_to_json(str(folder / "trainer_state.json"))
+            save_counts(self._reporter.counts, folder)
+
+        write_whole(checkpoint_folder(self._folder, self.state.global_step), fill)
+        prune(self._folder)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        load_adapter(self.model, Path(resume_from_checkpoint))
