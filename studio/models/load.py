@@ -76,7 +76,8 @@ def load_adapted(files: ModelFiles, *, device: str | None = None, dtype: torch.d
     """As :func:`load_base`, with the run's adapter applied by peft and not merged.
 
     The LoRA matrices stay in fp32, as the training keeps them: their product is computed in fp32 and rounded once when
-    it is added to the base's. That is what the training's own forward does, and what a merge in fp32 comes nearest to.
+    it is added to the base's, which is what a merge in fp32 comes nearest to. (On a processor with bf16 products the
+    training's own forward rounds both matrices to bf16 first and keeps them in fp32.)
 
     Raises:
         StudioError: ``model.no_adapter`` for files without one; else as :func:`load_base`.

@@ -52,7 +52,8 @@ def answer(model: Any, tokenizer: Any, prompts: list[str], new_tokens: int = NEW
 def _text(tokenizer: Any, ids: list[int], ends: int | list[int] | None) -> tuple[str, int]:
     stops = {ends} if isinstance(ends, int) else set(ends or [])
     kept = next((ids[: index + 1] for index, token in enumerate(ids) if token in stops), ids)
-    return tokenizer.decode(kept, skip_special_tokens=True).strip(), len(kept)
+    # Cut at its length, an answer may end in half a letter: Persian letters take two tokens here and there.
+    return tokenizer.decode(kept, skip_special_tokens=True).rstrip("\ufffd").strip(), len(kept)
 
 
 def append_answers(path: Path, stage: int, step: int, answers: list[tuple[str, int]]) -> None:

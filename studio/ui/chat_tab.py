@@ -90,7 +90,7 @@ def build(locale: str, studio: Studio) -> None:
         sides = [_side(locale, name) for name in ("base", "adapted")]
     about = html_block(elem_id="chat-notice")
     prompt = gr.Textbox(
-        label=say(locale, "chat.prompt"), placeholder=say(locale, "chat.prompt_example"), lines=2, elem_id="prompt"
+        "", label=say(locale, "chat.prompt"), placeholder=say(locale, "chat.prompt_example"), lines=2, elem_id="prompt"
     )
     with gr.Row(elem_classes=["actions"]):
         send = gr.Button(say(locale, "chat.send"), variant="primary", elem_id="send")
@@ -99,7 +99,7 @@ def build(locale: str, studio: Studio) -> None:
         unload = gr.Button(say(locale, "chat.unload"), elem_id="unload")
     live_panel(PANEL, elem_id="chat-memory")
     with gr.Accordion(say(locale, "knobs.advanced"), open=False):
-        system = gr.Textbox(label=say(locale, "chat.system"), info=say(locale, "chat.system_info"))
+        system = gr.Textbox("", label=say(locale, "chat.system"), info=say(locale, "chat.system_info"))
         with gr.Row():
             knobs = _knobs(locale)
     _events(locale, studio, [base, run], sides, about, [prompt, system, *knobs], (send, stop, clear, unload))
@@ -108,7 +108,7 @@ def build(locale: str, studio: Studio) -> None:
 def _side(locale: str, name: str) -> tuple[gr.Chatbot, gr.HTML]:
     with gr.Column(min_width=280):
         history = gr.Chatbot(
-            label=say(locale, f"chat.{name}"), rtl=locale == "fa", height=420, elem_id=f"chat-{name}",
+            label=say(locale, f"chat.{name}"), rtl=locale == "fa", height=420, elem_id=f"side-{name}",
             sanitize_html=True,
             buttons=["copy"], allow_tags=False,
         )  # fmt: skip

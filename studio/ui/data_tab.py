@@ -64,10 +64,10 @@ def _import_part(locale: str, studio: Studio) -> gr.HTML:
         label=say(locale, "data.form"), info=say(locale, "data.form_info"), visible=False, interactive=True,
     )  # fmt: skip
     columns = [gr.Dropdown([], visible=False, interactive=True) for _ in range(COLUMN_BOXES)]
-    name = gr.Textbox(label=say(locale, "data.name"), info=say(locale, "data.name_info"), elem_id="dataset-name")
+    name = gr.Textbox("", label=say(locale, "data.name"), info=say(locale, "data.name_info"), elem_id="dataset-name")
     with gr.Accordion(say(locale, "knobs.advanced"), open=False):
-        encoding = gr.Textbox(label=say(locale, "data.encoding"), info=say(locale, "data.encoding_info"))
-        licence = gr.Textbox(label=say(locale, "data.licence"), info=say(locale, "data.licence_info"))
+        encoding = gr.Textbox("", label=say(locale, "data.encoding"), info=say(locale, "data.encoding_info"))
+        licence = gr.Textbox("", label=say(locale, "data.licence"), info=say(locale, "data.licence_info"))
     button = gr.Button(say(locale, "data.import"), variant="primary", elem_id="import")
     imports = live_panel(PANEL, elem_id="imports")
 
@@ -139,14 +139,14 @@ def _column_boxes(locale: str, mapping: Mapping, columns: list[str]) -> list[Any
 
 
 def _hub_part(locale: str, studio: Studio, imports: gr.HTML) -> None:
-    repo = gr.Textbox(label=say(locale, "data.hub_id"), placeholder="org/name", elem_classes=["ltr"])
+    repo = gr.Textbox("", label=say(locale, "data.hub_id"), placeholder="org/name", elem_classes=["ltr"])
     with gr.Row():
-        config = gr.Textbox(label=say(locale, "data.hub_config"), elem_classes=["ltr"])
+        config = gr.Textbox("", label=say(locale, "data.hub_config"), elem_classes=["ltr"])
         split = gr.Textbox("train", label=say(locale, "data.hub_split"), elem_classes=["ltr"])
         rows = gr.Number(
             10_000, label=say(locale, "data.hub_rows"), info=say(locale, "data.hub_rows_info"), precision=0
         )
-    name = gr.Textbox(label=say(locale, "data.name"), info=say(locale, "data.name_info"))
+    name = gr.Textbox("", label=say(locale, "data.name"), info=say(locale, "data.name_info"))
     button = gr.Button(say(locale, "data.hub_import"))
 
     def start(repo_id: str, config_name: str, split_name: str, limit: float, as_name: str) -> str:

@@ -98,7 +98,7 @@ def build(locale: str, studio: Studio) -> None:
             html_block(parts.heading(say(locale, "models.merge_title")))
             run = gr.Dropdown(chat.adapted(studio), label=say(locale, "models.merge_run"), interactive=True,
                               elem_id="merge-run")  # fmt: skip
-            name = gr.Textbox(label=say(locale, "models.merge_name"), info=say(locale, "models.merge_name_info"),
+            name = gr.Textbox("", label=say(locale, "models.merge_name"), info=say(locale, "models.merge_name_info"),
                               elem_classes=["ltr"], elem_id="merge-name")  # fmt: skip
             merge = gr.Button(say(locale, "models.merge"), variant="primary", elem_id="merge")
             html_block(parts.heading(say(locale, "models.merged")))

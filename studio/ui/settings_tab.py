@@ -60,7 +60,7 @@ def build(locale: str, studio: Studio) -> None:
         with gr.Column():
             html_block(parts.heading(say(locale, "settings.hub"), say(locale, "settings.hub_info")))
             state = html_block(lambda: login_view(locale, studio))
-            token = gr.Textbox(label=say(locale, "settings.token"), type="password", elem_classes=["ltr"])
+            token = gr.Textbox("", label=say(locale, "settings.token"), type="password", elem_classes=["ltr"])
             with gr.Row(elem_classes=["actions"]):
                 save = gr.Button(say(locale, "settings.save_token"))
                 login = gr.Button(say(locale, "settings.use_login"))

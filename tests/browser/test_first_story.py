@@ -92,7 +92,7 @@ def talk(page: Page, locale: str, run: str) -> None:
         expect(page.locator(f"#foot-{side}")).to_contain_text(
             say(locale, "train.figure.tokens").split()[0], timeout=3 * MINUTES
         )
-        expect(page.locator(f"#chat-{side}")).to_contain_text("پایتخت ایران کجاست؟")
+        expect(page.locator(f"#side-{side}")).to_contain_text("پایتخت ایران کجاست؟")
     page.locator("#unload").click()
     expect(page.locator("#chat-memory")).to_contain_text(say(locale, "chat.not_loaded"), timeout=30_000)
 
