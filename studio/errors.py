@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class StudioError(Exception):
@@ -23,3 +26,15 @@ class StudioError(Exception):
     def __str__(self) -> str:
         named = ", ".join(f"{key}={value!r}" for key, value in self.details.items())
         return f"{self.code}({named})"
+
+
+def invalid(code: str, error: ValidationError) -> StudioError:
+    """The first fault that pydantic found in what a user gave.
+
+    Its details are the dotted `key`, the `reason` in pydantic's English, the kind of `fault`, which has a sentence
+    under ``faults.*`` in the locales, and the `bound` that was crossed, if there is one.
+    """
+    fault = error.errors()[0]
+    key = ".".join(str(part) for part in fault["loc"]) or "recipe"
+    bound = next((value for value in fault.get("ctx", {}).values() if isinstance(value, int | float | str)), None)
+    return StudioError(code, key=key, reason=fault["msg"], fault=fault["type"], bound=bound)

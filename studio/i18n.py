@@ -73,7 +73,7 @@ def duration_text(locale: str, seconds: float) -> str:
     return say(locale, "units.hours_minutes", hours=minutes // 60, minutes=minutes % 60)
 
 
-def say(locale: str, key: str, **details: Any) -> str:
+def say(locale: str, key: str, /, **details: Any) -> str:
     """The sentence `key` in `locale`, its placeholders filled; numbers take the language's digits.
 
     Raises:
@@ -90,6 +90,7 @@ def explain(locale: str, error: StudioError) -> str:
     """The sentence for `error`: what happened and what to do.
 
     Details that a sentence does not use are left out; a code without a sentence is our mistake and is shown as it is.
+    A `fault` among them is what a recipe does wrong: its sentence under ``faults.<fault>`` becomes the `reason`.
     """
     template = sentences(locale).get(f"errors.{error.code}")
     if template is None:
@@ -101,7 +102,10 @@ def explain(locale: str, error: StudioError) -> str:
         for name, value in error.details.items()
         if name in SIZES and isinstance(value, int)
     }
-    return say(locale, f"errors.{error.code}", **{**error.details, **missing, **sizes})
+    details = {**error.details, **missing, **sizes}
+    if (fault := f"faults.{details.get('fault')}") in sentences(locale):
+        details["reason"] = say(locale, fault, **details)
+    return say(locale, f"errors.{error.code}", **details)
 
 
 def as_locale(text: str | None) -> Locale:

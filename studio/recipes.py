@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
-from studio.errors import StudioError
+from studio.errors import StudioError, invalid
 from studio.settings import PRESETS
 
 
@@ -36,7 +37,7 @@ class Budget(_Strict):
     @model_validator(mode="after")
     def _one(self) -> Budget:
         if sum(value is not None for value in (self.steps, self.tokens, self.epochs)) != 1:
-            raise ValueError("give exactly one of steps, tokens, epochs")
+            raise PydanticCustomError("one_budget", "give exactly one of steps, tokens, epochs")
         return self
 
 
@@ -105,7 +106,7 @@ class Recipe(_Strict):
     def _distinct(self) -> Recipe:
         names = [stage.name for stage in self.stages]
         if len(set(names)) != len(names):
-            raise ValueError("stage names must differ")
+            raise PydanticCustomError("same_names", "stage names must differ")
         return self
 
 
@@ -113,14 +114,25 @@ def parse_recipe(mapping: Mapping[str, Any]) -> Recipe:
     """A recipe from plain data.
 
     Raises:
-        StudioError: ``recipe.invalid`` with the dotted `key` and the `reason` of the first fault.
+        StudioError: ``recipe.invalid`` with the details of `studio.errors.invalid`.
     """
     try:
         return Recipe.model_validate(dict(mapping))
     except ValidationError as error:
-        fault = error.errors()[0]
-        key = ".".join(str(part) for part in fault["loc"]) or "recipe"
-        raise StudioError("recipe.invalid", key=key, reason=fault["msg"]) from error
+        raise invalid("recipe.invalid", error) from error
+
+
+def check_available(recipe: Recipe) -> None:
+    """Refuse what a recipe may say and the studio cannot do yet.
+
+    Raises:
+        StudioError: ``recipe.vocabulary_not_available`` or ``recipe.kind_not_available``.
+    """
+    if recipe.vocabulary is not None:
+        raise StudioError("recipe.vocabulary_not_available")
+    for stage in recipe.stages:
+        if stage.kind != "instruct":
+            raise StudioError("recipe.kind_not_available", stage=stage.name, kind=stage.kind)
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -133,6 +145,8 @@ def load_recipe(path: Path) -> Recipe:
         data = yaml.safe_load(path.read_text(encoding="utf8"))
     except FileNotFoundError as error:
         raise StudioError("recipe.missing", file=str(path)) from error
+    except OSError as error:
+        raise StudioError("recipe.not_yaml", file=str(path), reason=error.strerror or str(error)) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise StudioError("recipe.not_yaml", file=path.name, reason=str(error).replace("\n", " ")) from error
     if not isinstance(data, dict):

@@ -83,16 +83,16 @@ def load_settings(
     The workspace defaults to ``./workspace``. ``GRADIO_TEMP_DIR`` is set below it: uploads never land elsewhere.
 
     Raises:
-        StudioError: ``port.not_a_number`` for such a ``PORT``.
+        StudioError: ``port.not_a_number`` for a ``PORT`` that is none, or no port.
     """
-    given = os.environ.get("PORT") or str(DEFAULT_PORT)
-    if port is None and not given.isdecimal():
+    given = str(port) if port is not None else os.environ.get("PORT") or str(DEFAULT_PORT)
+    if not given.isdecimal() or not 1 <= int(given) <= 65_535:
         raise StudioError("port.not_a_number", value=given)
     folder = Path(workspace or os.environ.get("WORKSPACE") or "workspace").expanduser().resolve()
     settings = Settings(
         workspace=folder,
         host=host or os.environ.get("HOST") or "127.0.0.1",
-        port=port or int(given),
+        port=int(given),
     )
     os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.uploads))
     return settings

@@ -75,6 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     warnings.simplefilter("ignore", FutureWarning)  # libraries about each other: noise in a user's log
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a kernel that only 4-bit bases would use
     settings = load_settings(options.workspace)
     token = _read_token(options.token_descriptor)
     # Pages stay quick while a training uses every core: the worker steps back, they do not.

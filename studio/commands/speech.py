@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -76,6 +77,8 @@ class Speech:
 def speaking(as_json: bool, workspace: str | None, language: str | None) -> Iterator[Speech]:
     """Open the studio for one verb; a `StudioError` becomes a sentence and exit status 1.
 
+    Anything else is our mistake: its trace goes to stderr, and the answer says only that.
+
     Libraries print where they like, so stdout points to stderr until the answer is written.
     """
     locale = language if language in ("fa", "en") else preferred_locale()
@@ -85,15 +88,29 @@ def speaking(as_json: bool, workspace: str | None, language: str | None) -> Iter
     try:
         settings = load_settings(workspace)
         yield Speech(open_studio(settings), as_json=as_json, locale=locale, stdout=stdout)
-    except StudioError as error:
-        sentence = explain(locale, error)
-        if as_json:
-            failure = {"error": error.code, "message": sentence, "details": error.details}
-            os.write(stdout, (json.dumps(failure, ensure_ascii=False, default=str) + "\n").encode())
-        else:
-            sys.stderr.write(sentence + "\n")
+    except (typer.Exit, typer.BadParameter):
+        raise
+    except Exception as error:
+        _fail(_foreseen(error), locale, stdout=stdout if as_json else None)
         raise typer.Exit(1) from None
     finally:
         sys.stdout.flush()
         os.dup2(stdout, 1)
         os.close(stdout)
+
+
+def _foreseen(error: Exception) -> StudioError:
+    if isinstance(error, StudioError):
+        return error
+    traceback.print_exception(error)
+    first = next(iter(str(error).splitlines()), "")
+    return StudioError("command.unexpected", reason=f"{type(error).__name__}: {first}")
+
+
+def _fail(error: StudioError, locale: str, *, stdout: int | None) -> None:
+    sentence = explain(locale, error)
+    if stdout is None:
+        sys.stderr.write(sentence + "\n")
+        return
+    failure = {"error": error.code, "message": sentence, "details": error.details}
+    os.write(stdout, (json.dumps(failure, ensure_ascii=False, default=str) + "\n").encode())

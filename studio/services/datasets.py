@@ -10,6 +10,7 @@ from typing import Any
 from studio.data import starters, stored
 from studio.data.columns import guess
 from studio.data.conversion import Dropped, Trimmed, to_sample
+from studio.data.hub import check_id
 from studio.data.manifest import Manifest, check_name, read_manifest, suggest_name
 from studio.data.mapping import FORMS, NAMES, Form, Mapping, check_mapping, find_column, make_mapping
 from studio.data.read import sniff
@@ -106,6 +107,7 @@ def start_hub_import(
     Raises:
         StudioError: ``data.name_taken``, ``data.bad_name`` or ``hub.bad_id``.
     """
+    repo = check_id(repo)
     check_name(studio.settings.datasets, name)
     arguments = {
         "source": "hub",

@@ -6,11 +6,12 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from studio.errors import StudioError
 from studio.jobs.store import ENDED, Job, NewJob
-from studio.models.files import is_fetched, locate
+from studio.models.files import fetched_folder, is_fetched, locate
 from studio.models.reference import parse_reference
 from studio.services.studio import Studio
 
@@ -46,11 +47,12 @@ def start_fetch(studio: Studio, reference: str) -> Job:
     """Queue the fetching of a model; one already on its way is not queued twice.
 
     Raises:
-        StudioError: ``model.bad_reference`` or ``model.not_fetchable``.
+        StudioError: ``model.bad_reference``, ``model.no_such_starter`` or ``model.not_fetchable``.
     """
     parsed = parse_reference(reference)
     if parsed.scheme not in ("starter", "hub"):
         raise StudioError("model.not_fetchable", model=reference)
+    fetched_folder(parsed, studio.settings)  # knows the starters
     for job in studio.jobs.listing(kind="fetch"):
         if job.state not in ENDED and job.arguments["model"] == str(parsed):
             return job
@@ -63,7 +65,7 @@ def start_merge(studio: Studio, run: str, out: Path | None = None, *, after: tup
     """Queue the merge of a run (a ``run:`` reference) into a folder, ``exports/RUN`` by default.
 
     Raises:
-        StudioError: ``publish.nothing_to_merge``, ``publish.out_exists`` or ``model.*``.
+        StudioError: ``publish.nothing_to_merge``, ``publish.out_exists``, ``publish.out_not_writable`` or ``model.*``.
     """
     parsed = parse_reference(run)
     if parsed.scheme != "run":
@@ -71,12 +73,22 @@ def start_merge(studio: Studio, run: str, out: Path | None = None, *, after: tup
     if not after:
         locate(run, studio.settings)
     target = out or studio.settings.exports / parsed.name
-    if target.exists() and any(target.iterdir()):
-        raise StudioError("publish.out_exists", out=str(target))
+    _check_out(target)
     arguments = {"run": run, "out": str(target.resolve())}
     job = studio.jobs.add(NewJob("merge", target.name, arguments, lane="device", run=parsed.name, after=after))
     studio.queue.advance()
     return studio.jobs.get(job)
+
+
+def _check_out(out: Path) -> None:
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise StudioError("publish.out_exists", out=str(out))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise StudioError("publish.out_not_writable", out=str(out), reason=error.strerror or str(error)) from error
 
 
 def export_folder(studio: Studio, name: str) -> Path:

@@ -16,12 +16,13 @@ from studio.services.studio import Studio
 STORY_RECIPE = "first_steps"
 STORY_PARTS = ("fetch", "data", "before", "train", "after", "merge")
 
-# Tokens per second and core of the 135 million parameter starter under LoRA: 300 measured with bf16 instructions, a
-# guess of 120 without them and of a few thousand for a GPU. Measured runs replace these as soon as there are any.
-CORE_SPEED = 300.0
-SLOW_CORE_SPEED = 120.0
+# Tokens per second and core of the 135 million parameter starter under LoRA: 140 to 250 measured with bf16
+# instructions, on a busy and on a quiet machine; a guess of 80 without them and of a few thousand for a GPU. Measured
+# runs replace these as soon as there are any.
+CORE_SPEED = 200.0
+SLOW_CORE_SPEED = 80.0
 GPU_SPEED = 8_000.0
-STORY_TOKENS_PER_ROW = 300
+STORY_TOKENS_PER_ROW = 600  # the sample chats under the starter's tokenizer, about a token per letter
 FIXED_SECONDS = 150.0
 
 

@@ -12,9 +12,9 @@ from studio.errors import StudioError
 from studio.jobs.curves import COLUMNS, NEWEST, curve_payload, stage_starts, unchanged
 from studio.jobs.events import MetricRow
 from studio.jobs.store import ENDED, Job, NewJob
-from studio.models.files import is_fetched
+from studio.models.files import is_fetched, locate
 from studio.models.reference import parse_reference
-from studio.recipes import Recipe, dump_recipe, load_recipe, override, parse_recipe
+from studio.recipes import Recipe, check_available, dump_recipe, load_recipe, override, parse_recipe
 from studio.services import datasets, jobs, models
 from studio.services.studio import Studio
 from studio.settings import PRESETS
@@ -70,13 +70,15 @@ def start(studio: Studio, recipe: Recipe) -> Job:
         StudioError: ``data.no_such_dataset``, ``model.*`` or ``recipe.*``; nothing is queued then.
     """
     recipe = parse_recipe(recipe.model_dump(mode="json"))
+    check_available(recipe)
+    fetch = _must_fetch(studio, recipe)
     wanted = dict.fromkeys(source.dataset for stage in recipe.stages for source in stage.data)
     missing = [name for name in wanted if not datasets.exists(studio, name)]
     for name in missing:
         if name not in datasets.starter_names():
             raise StudioError("data.no_such_dataset", name=name)
     before = [datasets.start_starter_import(studio, name).id for name in missing]
-    if not is_fetched(recipe.base, studio.settings):
+    if fetch:
         before.append(models.start_fetch(studio, recipe.base).id)
     run = _make_run(studio, recipe)
     job = studio.jobs.add(NewJob("train", run, {"run": run}, lane="device", run=run, after=tuple(before)))
@@ -84,9 +86,19 @@ def start(studio: Studio, recipe: Recipe) -> Job:
     return studio.jobs.get(job)
 
 
+def _must_fetch(studio: Studio, recipe: Recipe) -> bool:
+    """Whether the base has yet to come; one on disk that cannot be trained is refused now, not by a dead job."""
+    scheme = parse_reference(recipe.base).scheme
+    if scheme == "run":
+        raise StudioError("model.base_is_run", reference=recipe.name, base=recipe.base)
+    if scheme != "local" and not is_fetched(recipe.base, studio.settings):
+        return True
+    locate(recipe.base, studio.settings)
+    return False
+
+
 def _make_run(studio: Studio, recipe: Recipe) -> str:
     """Make the run's folder with its frozen recipe; the number is the first free one."""
-    parse_reference(recipe.base)
     number = 1
     while True:
         folder = studio.settings.runs / f"{recipe.name}-{number}"

@@ -10,11 +10,10 @@ from typing import Any, Literal
 
 import torch
 
-from studio.errors import StudioError
 from studio.jobs.events import MetricRow, Progress, Stopping
 from studio.models.files import ModelFiles
 from studio.models.load import pick_device
-from studio.recipes import Recipe
+from studio.recipes import Recipe, check_available
 from studio.settings import Settings
 from studio.training.adapter import WEIGHTS, add_adapter, load_adapter
 from studio.training.base import best_dtype, load_frozen
@@ -115,11 +114,8 @@ def check(recipe: Recipe, settings: Settings) -> None:
     Raises:
         StudioError: ``recipe.kind_not_available``, ``recipe.vocabulary_not_available``, ``data.no_such_dataset``.
     """
-    if recipe.vocabulary is not None:
-        raise StudioError("recipe.vocabulary_not_available")
+    check_available(recipe)
     for stage in recipe.stages:
-        if stage.kind != "instruct":
-            raise StudioError("recipe.kind_not_available", stage=stage.name, kind=stage.kind)
         for source in stage.data:
             dataset_folder(settings, source.dataset)
 

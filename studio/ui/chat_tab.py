@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
+from pydantic import ValidationError
 
 from studio.chat.requests import Message, Sampling
+from studio.errors import invalid
 from studio.i18n import bytes_text, number, say
 from studio.services import chat, jobs
 from studio.services.studio import Studio
 from studio.ui import parts
 from studio.ui.handlers import guarded, inform
 from studio.ui.parts import Markup
-from studio.ui.widgets import html_block, live_panel, pulse
+from studio.ui.widgets import PLAIN, html_block, live_panel, pulse
 
 PANEL = "chat_memory"
 CHOICES_SECONDS = 4.0
@@ -135,11 +137,18 @@ def _runs(locale: str, studio: Studio) -> list[tuple[str, str]]:
     return [none, *[(reference.removeprefix("run:"), reference) for reference in chat.adapted(studio)]]
 
 
-def sampling(temperature: float, top_p: float, tokens: float, seed: float) -> Sampling:
-    """The knobs of the page; no variety at all is greedy."""
-    if temperature <= 0:
-        return Sampling(greedy=True, max_new_tokens=int(tokens), seed=int(seed))
-    return Sampling(temperature=temperature, top_p=top_p, max_new_tokens=int(tokens), seed=int(seed))
+def sampling(temperature: float | None, top_p: float | None, tokens: float | None, seed: float | None) -> Sampling:
+    """The knobs of the page; no variety at all is greedy.
+
+    Raises:
+        StudioError: ``chat.bad_knob``.
+    """
+    given = {"max_new_tokens": tokens, "seed": seed}
+    chosen = {"temperature": temperature, "top_p": top_p} if temperature else {"greedy": True}
+    try:
+        return Sampling.model_validate({**given, **chosen})
+    except ValidationError as error:
+        raise invalid("chat.bad_knob", error) from error
 
 
 def _events(
@@ -190,13 +199,14 @@ def _events(
     gr.on(
         [send.click, prompt.submit], guarded(locale, answer), [base, run, *histories, *asked],
         [*histories, *feet, about, prompt], api_name="chat", concurrency_limit=4, show_progress="hidden",
+        preprocess=False,
     )  # fmt: skip
     stop.click(guarded(locale, halt), None, None, api_name="chat_stop", queue=False)
     clear.click(lambda: [[], [], "", "", ""], None, [*histories, *feet, about], api_name="chat_clear", queue=False)
     unload.click(guarded(locale, free), None, None, api_name="chat_unload", queue=False)
-    run.input(guarded(locale, follow), run, base, api_name="chat_base", queue=False)
+    run.input(guarded(locale, follow), run, base, api_name="chat_base", **PLAIN)
     pulse(CHOICES_SECONDS).tick(
-        refresh, [base, run], [base, run], api_name="chat_choices", queue=False, show_progress="hidden"
+        refresh, [base, run], [base, run], api_name="chat_choices", show_progress="hidden", **PLAIN
     )
 
 

@@ -16,7 +16,7 @@ from studio.ui import parts
 from studio.ui.data_views import dataset_view, found_view, imports_view
 from studio.ui.handlers import guarded, inform
 from studio.ui.plots import figure_html
-from studio.ui.widgets import html_block, live_panel, pulse
+from studio.ui.widgets import PLAIN, html_block, live_panel, pulse
 
 PANEL = "imports"
 COLUMN_BOXES = 4
@@ -45,7 +45,7 @@ def build(locale: str, studio: Studio) -> None:
         starter,
         refresh,
         api_name="data_import_starter",
-        queue=False,
+        **PLAIN,
     )
     _stored_part(locale, studio)
 
@@ -63,7 +63,7 @@ def _import_part(locale: str, studio: Studio) -> gr.HTML:
         [(say(locale, f"data.form.{form}"), form) for form in FORMS],
         label=say(locale, "data.form"), info=say(locale, "data.form_info"), visible=False, interactive=True,
     )  # fmt: skip
-    columns = [gr.Dropdown([], visible=False, interactive=True) for _ in range(COLUMN_BOXES)]
+    columns = [gr.Dropdown([], visible=False, interactive=True, allow_custom_value=True) for _ in range(COLUMN_BOXES)]
     name = gr.Textbox("", label=say(locale, "data.name"), info=say(locale, "data.name_info"), elem_id="dataset-name")
     with gr.Accordion(say(locale, "knobs.advanced"), open=False):
         encoding = gr.Textbox("", label=say(locale, "data.encoding"), info=say(locale, "data.encoding_info"))
@@ -157,7 +157,7 @@ def _hub_part(locale: str, studio: Studio, imports: gr.HTML) -> None:
         return _started(locale, job.title)
 
     button.click(
-        guarded(locale, start), [repo, config, split, rows, name], imports, api_name="data_import_hub", queue=False
+        guarded(locale, start), [repo, config, split, rows, name], imports, api_name="data_import_hub", **PLAIN
     )
 
 
@@ -195,10 +195,10 @@ def _stored_part(locale: str, studio: Studio) -> None:
         datasets.delete(studio, name or "", anyway=True)
         return refresh(None), gr.update(visible=False)
 
-    pulse(CHOICES_SECONDS).tick(refresh, choice, choice, api_name="data_names", queue=False, show_progress="hidden")
+    pulse(CHOICES_SECONDS).tick(refresh, choice, choice, api_name="data_names", show_progress="hidden", **PLAIN)
     gr.on(
         [choice.change, model.change], guarded(locale, show), [choice, model], [shown, picture],
-        api_name="data_show", queue=False,
+        api_name="data_show", **PLAIN,
     )  # fmt: skip
-    delete.click(guarded(locale, remove), choice, [choice, sure], api_name="data_delete", queue=False)
-    sure.click(guarded(locale, remove_anyway), choice, [choice, sure], api_name="data_delete_anyway", queue=False)
+    delete.click(guarded(locale, remove), choice, [choice, sure], api_name="data_delete", **PLAIN)
+    sure.click(guarded(locale, remove_anyway), choice, [choice, sure], api_name="data_delete_anyway", **PLAIN)

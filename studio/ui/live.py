@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from studio.errors import StudioError
 from studio.i18n import as_locale, explain
+from studio.ui.handlers import guarded
 
 Panel = Callable[[str, str], str]
 """Called with the page's language and a subject (a run, a job, or nothing); answers HTML built with `parts`."""
@@ -76,10 +77,10 @@ def register_endpoints(locale: str, panels: Mapping[str, Panel], curves: Curves 
         return poll
 
     for name, panel in panels.items():
-        gr.api(endpoint(panel), api_name=name, queue=False)
+        gr.api(guarded(locale, endpoint(panel)), api_name=name, queue=False)
     if curves is not None:
 
         def poll_curves(run: str, after: float | None = None) -> dict[str, Any]:
             return dict(curves(run, None if after is None else int(after)))
 
-        gr.api(poll_curves, api_name="curves", queue=False)
+        gr.api(guarded(locale, poll_curves), api_name="curves", queue=False)

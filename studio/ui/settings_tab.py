@@ -12,7 +12,7 @@ from studio.services.studio import Studio
 from studio.ui import parts
 from studio.ui.handlers import guarded
 from studio.ui.parts import Markup
-from studio.ui.widgets import html_block, live_panel
+from studio.ui.widgets import fresh_block, html_block, live_panel
 
 PANEL = "all_jobs"
 JOBS_SHOWN = 15
@@ -59,7 +59,7 @@ def build(locale: str, studio: Studio) -> None:
     with gr.Row():
         with gr.Column():
             html_block(parts.heading(say(locale, "settings.hub"), say(locale, "settings.hub_info")))
-            state = html_block(lambda: login_view(locale, studio))
+            state = fresh_block(lambda: login_view(locale, studio), api_name="token")
             token = gr.Textbox("", label=say(locale, "settings.token"), type="password", elem_classes=["ltr"])
             with gr.Row(elem_classes=["actions"]):
                 save = gr.Button(say(locale, "settings.save_token"))
@@ -67,7 +67,7 @@ def build(locale: str, studio: Studio) -> None:
                 forget = gr.Button(say(locale, "settings.forget"))
             html_block(parts.heading(say(locale, "settings.look"), say(locale, "settings.look_info")))
         with gr.Column():
-            use = html_block(lambda: workspace_view(locale, studio))
+            use = fresh_block(lambda: workspace_view(locale, studio), api_name="workspace")
             refresh = gr.Button(say(locale, "settings.refresh"), scale=0)
     live_panel(PANEL, elem_id="jobs")
 

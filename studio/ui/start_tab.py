@@ -13,7 +13,7 @@ from studio.services.studio import Studio
 from studio.ui import parts
 from studio.ui.handlers import guarded
 from studio.ui.parts import Markup
-from studio.ui.widgets import html_block, live_panel
+from studio.ui.widgets import fresh_block, html_block, live_panel
 
 PANEL = "story"
 RUNS_SHOWN = 5
@@ -169,10 +169,12 @@ def build(locale: str, studio: Studio) -> None:
     html_block(parts.heading(say(locale, "start.title"), say(locale, "start.lead")))
     with gr.Row():
         with gr.Column(scale=3):
-            html_block(lambda: parts.paragraph(expected_sentence(locale, start.expected(studio))))
+            fresh_block(
+                lambda: parts.paragraph(expected_sentence(locale, start.expected(studio))), api_name="expected_time"
+            )
             button = gr.Button(say(locale, "start.button"), variant="primary", size="lg", elem_id="first-model")
             html_block(parts.paragraph(say(locale, "start.steps_explained"), soft=True))
         with gr.Column(scale=2):
-            html_block(lambda: device_card(locale, start.device(studio)), elem_id="device")
+            fresh_block(lambda: device_card(locale, start.device(studio)), api_name="device", elem_id="device")
     story = live_panel(PANEL, elem_id="story")
     button.click(guarded(locale, begin), outputs=story, api_name="first_story", queue=False)

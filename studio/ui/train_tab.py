@@ -15,9 +15,9 @@ from studio.ui import parts
 from studio.ui.handlers import guarded, inform
 from studio.ui.parts import Markup
 from studio.ui.plots import live_curves
-from studio.ui.widgets import html_block, live_panel, pulse
+from studio.ui.widgets import PLAIN, html_block, live_panel, pulse
 
-BOARD = "run"
+BOARD = "board"
 CHOICES_SECONDS = 4.0
 LOG_LINES = 12
 ANSWERS_SHOWN = 9
@@ -201,13 +201,12 @@ def _events(
         inform(locale, "train.queued", run=job.title)
         return gr.update(choices=_run_choices(studio), value=job.run)
 
-    def halt(run_id: str) -> None:
-        training.stop(studio, run_id)
+    def halt(run_id: str | None) -> None:
+        training.stop(studio, run_id or "")
         inform(locale, "train.stopping")
 
-    def go_on(run_id: str) -> None:
-        training.resume(studio, run_id)
-        inform(locale, "train.resumed", run=run_id)
+    def go_on(run_id: str | None) -> None:
+        inform(locale, "train.resumed", run=training.resume(studio, run_id or "").title)
 
     def refresh(run_id: str | None, dataset: str) -> tuple[dict[str, Any], dict[str, Any]]:
         runs = _run_choices(studio)
@@ -224,12 +223,12 @@ def _events(
         return [recipe.base, stage.data[0].dataset, stage.budget.steps, *values]
 
     recipe, base, dataset, steps = main
-    start.click(guarded(locale, begin), [*main, *knobs.values()], run, api_name="run", queue=False)
-    stop.click(guarded(locale, halt), run, None, api_name="stop", queue=False)
-    resume.click(guarded(locale, go_on), run, None, api_name="resume", queue=False)
-    run.change(show, run, shown, api_name="show_run", queue=False)
+    start.click(guarded(locale, begin), [*main, *knobs.values()], run, api_name="run", **PLAIN)
+    stop.click(guarded(locale, halt), run, None, api_name="stop", **PLAIN)
+    resume.click(guarded(locale, go_on), run, None, api_name="resume", **PLAIN)
+    run.change(show, run, shown, api_name="show_run", **PLAIN)
     recipe.input(guarded(locale, preset), recipe, [base, dataset, steps, *knobs.values()],
-                 api_name="recipe", queue=False)  # fmt: skip
+                 api_name="recipe", **PLAIN)  # fmt: skip
     pulse(CHOICES_SECONDS).tick(
-        refresh, [run, dataset], [run, dataset], api_name="runs", queue=False, show_progress="hidden"
+        refresh, [run, dataset], [run, dataset], api_name="runs", show_progress="hidden", **PLAIN
     )

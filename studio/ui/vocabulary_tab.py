@@ -12,7 +12,7 @@ from studio.tokenizer.fertility import Fertility, Piece
 from studio.ui import parts
 from studio.ui.handlers import guarded, inform
 from studio.ui.parts import Markup
-from studio.ui.widgets import html_block, pulse
+from studio.ui.widgets import PLAIN, html_block, pulse
 
 CHOICES_SECONDS = 4.0
 COLUMNS = ("text", "tokens_per_word", "characters_per_token", "bytes_per_token", "continued")
@@ -115,8 +115,8 @@ def build(locale: str, studio: Studio) -> None:
         fetch_button = gr.Button(say(locale, "models.fetch"), scale=0)
     shown = html_block(elem_id="cost")
     given = [model, sentence, dataset]
-    gr.on([button.click, sentence.submit], guarded(locale, measure), given, shown, api_name="fertility", queue=False)
-    fetch_button.click(guarded(locale, fetch), model, None, api_name="vocabulary_fetch", queue=False)
+    gr.on([button.click, sentence.submit], guarded(locale, measure), given, shown, api_name="fertility", **PLAIN)
+    fetch_button.click(guarded(locale, fetch), model, None, api_name="vocabulary_fetch", **PLAIN)
     pulse(CHOICES_SECONDS).tick(
-        refresh, [model, dataset], [model, dataset], api_name="vocabulary_choices", queue=False, show_progress="hidden"
+        refresh, [model, dataset], [model, dataset], api_name="vocabulary_choices", show_progress="hidden", **PLAIN
     )

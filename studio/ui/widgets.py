@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 SECONDS = 2.0
 
+PLAIN = {"preprocess": False, "queue": False}
+"""For events over texts, numbers and choices: the handler gets what was given, and answers in the page's language.
+
+Otherwise Gradio holds a choice against the list of when the app was built and refuses, in English, what came later.
+"""
+
 
 def html_block(value: str = "", **options: Any) -> gr.HTML:
     """HTML built with `parts`, shown as it is; handlers give a new value as to any component."""
     return gr.HTML(value, js_on_load=None, apply_default_css=False, padding=False, **options)
+
+
+def fresh_block(read: Callable[[], str], api_name: str, **options: Any) -> gr.HTML:
+    """HTML that `read` gives anew whenever a page is opened; `api_name` is what `gradio_client` calls it."""
+    block = html_block(read(), **options)
+    gr.on(None, read, None, block, api_name=api_name, queue=False, show_progress="hidden")
+    return block
 
 
 def live_panel(name: str, subject: str = "", **options: Any) -> gr.HTML:

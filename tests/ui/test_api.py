@@ -1,0 +1,205 @@
+"""Every handler of the pages has a name and works through `gradio_client`, in both languages."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from studio.errors import StudioError
+from studio.i18n import LOCALES, explain, say, sentences
+from studio.services import jobs
+from studio.services.studio import open_studio
+from studio.settings import ROOT, Settings
+from tests.live import LiveStudio
+
+PANELS = ("story", "imports", "board", "answers", "status", "chat_memory", "bases", "merges", "all_jobs")
+TEXT = "text\nسارا به باغ رفت\nکتاب خوب است\n"
+EVENTS = ("click", "change", "input", "submit", "tick", "upload", "select", "blur", "then", "success")
+KNOBS = (2e-4, 16, 512, 2, 2, 3407)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStudio]:
+    studio = LiveStudio(tmp_path_factory.mktemp("live") / "workspace").start()
+    yield studio
+    studio.close()
+
+
+@pytest.fixture(scope="module", params=LOCALES)
+def page(request: pytest.FixtureRequest, live: LiveStudio) -> Page:
+    return Page(live, request.param)
+
+
+class Page:
+    """The pages of one language through `gradio_client`."""
+
+    def __init__(self, live: LiveStudio, locale: str) -> None:
+        self.live, self.locale = live, locale
+        self.client = Client(f"{live.address}/{locale}/", verbose=False)
+
+    def ask(self, name: str, *values: Any) -> Any:
+        return self.client.predict(*values, api_name=f"/{name}")
+
+    def refusal(self, name: str, *values: Any) -> str:
+        with pytest.raises(AppError) as caught:
+            self.ask(name, *values)
+        return str(caught.value)
+
+    def sentence(self, code: str, **details: Any) -> str:
+        return explain(self.locale, StudioError(code, **details))
+
+
+def handlers(live: LiveStudio, locale: str) -> list[str]:
+    """The names of everything on a page that calls Python."""
+    config = json.loads(live.get(f"/{locale}/config"))
+    return [dependency["api_name"] for dependency in config["dependencies"] if dependency["backend_fn"]]
+
+
+def test_every_handler_has_a_name_of_its_own(live: LiveStudio) -> None:
+    english, persian = handlers(live, "en"), handlers(live, "fa")
+    assert english == persian
+    assert len(english) > 40
+    # Without a name Gradio makes one of the function's, numbered when that is taken: answer, lambda_1, run_2.
+    nameless = [name for name in english if not name or "lambda" in name or name.rsplit("_", 1)[-1].isdigit()]
+    assert nameless == []
+    assert len(set(english)) == len(english)
+
+
+def test_no_event_is_left_to_a_default_name() -> None:
+    asked, forgotten = 0, []
+    for path in sorted((ROOT / "studio" / "ui").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            ours = isinstance(node.func.value, ast.Name) and node.func.value.id == "gr"
+            if node.func.attr in EVENTS or (ours and node.func.attr in ("on", "api")):
+                asked += 1
+                if "api_name" not in {keyword.arg for keyword in node.keywords}:
+                    forgotten.append(f"{path.name}:{node.lineno}")
+    assert asked > 30
+    assert forgotten == []
+
+
+def test_the_client_sees_the_same_handlers(page: Page) -> None:
+    seen = page.client.view_api(return_format="dict", print_info=False)
+    assert isinstance(seen, dict)
+    assert {name.removeprefix("/") for name in seen["named_endpoints"]} == set(handlers(page.live, page.locale))
+    assert seen["unnamed_endpoints"] == {}
+
+
+def test_a_file_is_looked_at_imported_shown_and_deleted(page: Page, tmp_path: Path, tiny_model: Path) -> None:
+    file = tmp_path / "باغ.csv"
+    file.write_text(TEXT, encoding="utf8")
+    name = f"garden-{page.locale}"
+    looked = page.ask("data_look", [handle_file(str(file))], "")
+    assert "سارا به باغ رفت" in looked[0]
+    assert (looked[1]["value"], looked[2]["value"], looked[6]) == ("text", "text", "باغ")
+    columns = ("text", None, None, None)
+    assert page.ask("data_import", [handle_file(str(file))], name, "", "CC0-1.0", "text", *columns) == name
+    studio = open_studio(Settings(page.live.workspace))
+    assert jobs.wait(studio, jobs.listing(studio)[0].id).state == "done"
+    # The list of datasets was made when the app started: what came later is shown and deleted all the same.
+    shown, lengths = page.ask("data_show", name, f"local:{tiny_model}")
+    assert "کتاب خوب است" in shown
+    assert say(page.locale, "data.title") not in shown
+    assert lengths["visible"]
+    chosen = page.ask("data_names", name)
+    assert (chosen["value"], [name, name] in chosen["choices"]) == (name, True)
+    measured = page.ask("fertility", f"local:{tiny_model}", "کتاب خوب است.", name)
+    assert say(page.locale, "vocabulary.pieces") in measured
+    assert name in measured
+    wrong = page.refusal("data_import", [handle_file(str(file))], f"{name}-2", "", "", "text", "body", *columns[1:])
+    assert wrong == page.sentence("data.no_such_column", column="body", columns="text")
+    page.ask("data_delete", name)
+    assert page.refusal("data_delete", name) == page.sentence("data.no_such_dataset", name=name)
+
+
+def test_windows_1256_is_offered_and_filled_in(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "old.txt"
+    file.write_bytes("سلام دنيا، کتاب خوب است و هوا ابري است.\n".encode("windows-1256") * 20)
+    looked = page.ask("data_look", [handle_file(str(file))], "")
+    assert "سلام دنيا" in looked[0]
+    assert looked[7] == "windows-1256"
+    refused = page.refusal("data_import", [handle_file(str(file))], "old", "", "", "text", "text", None, None, None)
+    assert "windows-1256" in refused
+    assert "سلام دنيا" in refused
+
+
+def test_refusals_speak_the_language_of_the_page(page: Page, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.txt"
+    empty.touch()
+    before = jobs.listing(open_studio(Settings(page.live.workspace)))
+    bad = "nonsense"
+    asked: dict[str, tuple[str, tuple[Any, ...]]] = {
+        page.sentence("data.file_empty", file="empty.txt"): ("data_look", ([handle_file(str(empty))], "")),
+        page.sentence("data.no_such_dataset", name=bad): ("data_import_starter", (bad,)),
+        page.sentence("hub.bad_id", repo=bad): ("data_import_hub", (bad, "", "train", 10, "x")),
+        page.sentence("model.bad_reference", reference=bad): ("models_fetch", (bad,)),
+        page.sentence("hub.bad_token"): ("token_set", (bad,)),
+        page.sentence("run.unknown", run=bad): ("stop", (bad,)),
+        page.sentence("run.unknown", run=""): ("resume", (None,)),
+        page.sentence("publish.no_run"): ("merge", (None, "")),
+        page.sentence("chat.no_model"): ("chat", ("", "", [], [], "سلام", "", 0.7, 0.9, 8, 1)),
+        page.sentence("chat.bad_knob", key="top_p", fault="less_than_equal", bound=1.0): (
+            "chat", ("starter:smollm2-135m", "", [], [], "سلام", "", 0.7, 7, 8, 1),
+        ),
+        page.sentence("recipe.invalid", key="stages.0.budget.steps", fault="greater_than_equal", bound=1): (
+            "run", ("first_steps", "starter:smollm2-135m", "sample-chats", 0, *KNOBS),
+        ),
+        page.sentence("recipe.invalid", key="lora.rank", fault="less_than_equal", bound=1024): (
+            "run", ("first_steps", "starter:smollm2-135m", "sample-chats", 4, 2e-4, 9999, *KNOBS[2:]),
+        ),
+        page.sentence("data.no_such_dataset", name="none"): (
+            "run", ("first_steps", "starter:smollm2-135m", "none", 4, *KNOBS),
+        ),
+    }  # fmt: skip
+    for sentence, (name, values) in asked.items():
+        assert page.refusal(name, *values) == sentence, name
+    after = jobs.listing(open_studio(Settings(page.live.workspace)))
+    assert [job.id for job in after] == [job.id for job in before], "what is refused queues nothing"
+
+
+def test_the_token_is_kept_and_forgotten_but_never_told(page: Page) -> None:
+    secret = "hf_" + "x" * 30
+    told, field = page.ask("token_set", secret)
+    assert (say(page.locale, "settings.token_kept") in told, field) == (True, "")
+    assert secret not in str(page.ask("token"))
+    assert say(page.locale, "settings.token_absent") in page.ask("token_forget")
+
+
+def test_live_panels_answer_once_and_then_only_what_is_new(page: Page) -> None:
+    for name in PANELS:
+        first = page.ask(name, "", "")
+        assert set(first) == {"token", "unchanged", "html"}, name
+        again = page.ask(name, "", first["token"])
+        assert again == {"token": first["token"], "unchanged": True}, name
+    assert page.refusal("board", "none-1", "") == page.sentence("run.unknown", run="none-1")
+    assert say(page.locale, "train.empty_title") in page.ask("board", "", "")["html"]
+    assert say(page.locale, "models.merged_empty") in page.ask("merges", "", "")["html"]
+    curves = page.ask("curves", "none-1", None)
+    assert (curves["series"], curves["stages"]) == ({}, [])
+    for name, word in {"device": "start.device", "workspace": "settings.workspace"}.items():
+        assert say(page.locale, word) in page.ask(name)
+
+
+def test_a_chat_is_streamed(page: Page, tiny_model: Path) -> None:
+    reference = f"local:{tiny_model}"
+    job = page.client.submit(reference, "", [], [], "سلام", "", 0, 1, 6, 1, api_name="/chat")
+    history, _, foot, *_ = job.result(timeout=120)
+    assert [turn["role"] for turn in history] == ["user", "assistant"], history
+    unit = sentences(page.locale)["chat.speed"].rsplit("}", 1)[-1]
+    assert unit.strip()
+    assert unit in foot
+    assert len(job.outputs()) >= 2, "the answer came at once"
+    assert say(page.locale, "chat.not_loaded") not in page.ask("chat_memory", "", "")["html"]
+    longer, *_ = page.ask("chat", reference, "", history, [], "باز هم", "", 0, 1, 6, 1)
+    assert [turn["role"] for turn in longer] == ["user", "assistant"] * 2
+    page.ask("chat_unload")
+    assert say(page.locale, "chat.not_loaded") in page.ask("chat_memory", "", "")["html"]
