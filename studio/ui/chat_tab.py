@@ -203,10 +203,10 @@ def _events(
     )  # fmt: skip
     stop.click(guarded(locale, halt), None, None, api_name="chat_stop", queue=False)
     clear.click(lambda: [[], [], "", "", ""], None, [*histories, *feet, about], api_name="chat_clear", queue=False)
-    unload.click(guarded(locale, free), None, None, api_name="chat_unload", queue=False)
+    unload.click(guarded(locale, free), None, None, api_name="chat_unload")
     run.input(guarded(locale, follow), run, base, api_name="chat_base", **PLAIN)
     pulse(CHOICES_SECONDS).tick(
-        refresh, [base, run], [base, run], api_name="chat_choices", show_progress="hidden", **PLAIN
+        refresh, [base, run], [base, run], api_name="chat_choices", queue=False, show_progress="hidden", **PLAIN
     )
 
 

@@ -114,12 +114,12 @@ def _import_part(locale: str, studio: Studio) -> gr.HTML:
 
     given = [files, encoding]
     shown = [found, form, *columns, name, encoding]
-    files.change(guarded(locale, look), given, shown, api_name="data_look", queue=False)
-    encoding.submit(guarded(locale, look), given, shown, api_name="data_look_again", queue=False)
-    form.input(guarded(locale, change_form), [*given, form], columns, api_name="data_form", queue=False)
+    files.change(guarded(locale, look), given, shown, api_name="data_look")
+    encoding.submit(guarded(locale, look), given, shown, api_name="data_look_again")
+    form.input(guarded(locale, change_form), [*given, form], columns, api_name="data_form")
     button.click(
         guarded(locale, start), [files, name, encoding, licence, form, *columns], imports,
-        api_name="data_import", queue=False,
+        api_name="data_import",
     )  # fmt: skip
     return imports
 
@@ -195,7 +195,9 @@ def _stored_part(locale: str, studio: Studio) -> None:
         datasets.delete(studio, name or "", anyway=True)
         return refresh(None), gr.update(visible=False)
 
-    pulse(CHOICES_SECONDS).tick(refresh, choice, choice, api_name="data_names", show_progress="hidden", **PLAIN)
+    pulse(CHOICES_SECONDS).tick(
+        refresh, choice, choice, api_name="data_names", queue=False, show_progress="hidden", **PLAIN
+    )
     gr.on(
         [choice.change, model.change], guarded(locale, show), [choice, model], [shown, picture],
         api_name="data_show", **PLAIN,

@@ -21,7 +21,8 @@ def guarded(locale: str, handler: Callable[..., Any]) -> Callable[..., Any]:
     """`handler` with its errors said in `locale` as a toast.
 
     A `StudioError` becomes its sentence. Anything else is our mistake: it goes to the log with its trace, and the page
-    says only that. Generators are followed to their end. The signature stays: Gradio still passes `gr.Request`.
+    says only that. The event must be queued: of one with ``queue=False`` Gradio's page shows no toast. Generators are
+    followed to their end. The signature stays: Gradio still passes `gr.Request`.
     """
     if inspect.isgeneratorfunction(handler):
 

@@ -120,4 +120,6 @@ def build(locale: str, studio: Studio) -> None:
 
     fetch.click(guarded(locale, start_fetch), reference, None, api_name="models_fetch", **PLAIN)
     merge.click(guarded(locale, start_merge), [run, name], None, api_name="merge", **PLAIN)
-    pulse(CHOICES_SECONDS).tick(refresh, run, run, api_name="merge_choices", show_progress="hidden", **PLAIN)
+    pulse(CHOICES_SECONDS).tick(
+        refresh, run, run, api_name="merge_choices", queue=False, show_progress="hidden", **PLAIN
+    )

@@ -83,7 +83,7 @@ def build(locale: str, studio: Studio) -> None:
         account.forget_token(studio)
         return login_view(locale, studio)
 
-    save.click(guarded(locale, keep), token, [state, token], api_name="token_set", queue=False)
-    login.click(guarded(locale, use_login), None, state, api_name="token_from_login", queue=False)
-    forget.click(guarded(locale, drop), None, state, api_name="token_forget", queue=False)
+    save.click(guarded(locale, keep), token, [state, token], api_name="token_set")
+    login.click(guarded(locale, use_login), None, state, api_name="token_from_login")
+    forget.click(guarded(locale, drop), None, state, api_name="token_forget")
     refresh.click(lambda: workspace_view(locale, studio), None, use, api_name="disk_use", queue=False)

@@ -177,4 +177,4 @@ def build(locale: str, studio: Studio) -> None:
         with gr.Column(scale=2):
             fresh_block(lambda: device_card(locale, start.device(studio)), api_name="device", elem_id="device")
     story = live_panel(PANEL, elem_id="story")
-    button.click(guarded(locale, begin), outputs=story, api_name="first_story", queue=False)
+    button.click(guarded(locale, begin), outputs=story, api_name="first_story")

@@ -226,9 +226,9 @@ def _events(
     start.click(guarded(locale, begin), [*main, *knobs.values()], run, api_name="run", **PLAIN)
     stop.click(guarded(locale, halt), run, None, api_name="stop", **PLAIN)
     resume.click(guarded(locale, go_on), run, None, api_name="resume", **PLAIN)
-    run.change(show, run, shown, api_name="show_run", **PLAIN)
+    run.change(show, run, shown, api_name="show_run", queue=False, **PLAIN)
     recipe.input(guarded(locale, preset), recipe, [base, dataset, steps, *knobs.values()],
                  api_name="recipe", **PLAIN)  # fmt: skip
     pulse(CHOICES_SECONDS).tick(
-        refresh, [run, dataset], [run, dataset], api_name="runs", show_progress="hidden", **PLAIN
+        refresh, [run, dataset], [run, dataset], api_name="runs", queue=False, show_progress="hidden", **PLAIN
     )

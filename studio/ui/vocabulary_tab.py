@@ -118,5 +118,11 @@ def build(locale: str, studio: Studio) -> None:
     gr.on([button.click, sentence.submit], guarded(locale, measure), given, shown, api_name="fertility", **PLAIN)
     fetch_button.click(guarded(locale, fetch), model, None, api_name="vocabulary_fetch", **PLAIN)
     pulse(CHOICES_SECONDS).tick(
-        refresh, [model, dataset], [model, dataset], api_name="vocabulary_choices", show_progress="hidden", **PLAIN
+        refresh,
+        [model, dataset],
+        [model, dataset],
+        api_name="vocabulary_choices",
+        queue=False,
+        show_progress="hidden",
+        **PLAIN,
     )

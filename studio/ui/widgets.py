@@ -10,7 +10,7 @@ import gradio as gr
 
 SECONDS = 2.0
 
-PLAIN = {"preprocess": False, "queue": False}
+PLAIN = {"preprocess": False}
 """For events over texts, numbers and choices: the handler gets what was given, and answers in the page's language.
 
 Otherwise Gradio holds a choice against the list of when the app was built and refuses, in English, what came later.

@@ -22,6 +22,9 @@ from tests.live import LiveStudio
 PANELS = ("story", "imports", "board", "answers", "status", "chat_memory", "bases", "merges", "all_jobs")
 TEXT = "text\nسارا به باغ رفت\nکتاب خوب است\n"
 EVENTS = ("click", "change", "input", "submit", "tick", "upload", "select", "blur", "then", "success")
+CLOCKS = {"data_names", "vocabulary_choices", "runs", "chat_choices", "merge_choices"}
+ON_OPENING = {"expected_time", "device", "token", "workspace"}
+ROUND_THE_QUEUE = CLOCKS | ON_OPENING | {"show_run", "chat_stop", "chat_clear", "disk_use"}
 KNOBS = (2e-4, 16, 512, 2, 2, 3407)
 
 
@@ -70,6 +73,13 @@ def test_every_handler_has_a_name_of_its_own(live: LiveStudio) -> None:
     nameless = [name for name in english if not name or "lambda" in name or name.rsplit("_", 1)[-1].isdigit()]
     assert nameless == []
     assert len(set(english)) == len(english)
+
+
+def test_what_a_person_starts_is_queued(live: LiveStudio) -> None:
+    """Gradio's page shows neither errors nor notes of an event that goes round the queue."""
+    config = json.loads(live.get("/en/config"))
+    straight = {each["api_name"] for each in config["dependencies"] if each["targets"] and not each["queue"]}
+    assert straight == ROUND_THE_QUEUE
 
 
 def test_no_event_is_left_to_a_default_name() -> None:
