@@ -12,6 +12,9 @@ from studio.errors import StudioError
 if TYPE_CHECKING:
     from studio.worker import Work
 
+MERGE_TEXTS = 12
+"""Stories (10 kB) on which a merge is held against its run: a difference of 0.5% shows on fewer, at half the time."""
+
 
 def fetch_model(work: Work) -> dict[str, Any]:
     """Bring a model into the workspace: arguments `model`."""
@@ -101,7 +104,7 @@ def merge_model(work: Work) -> dict[str, Any]:
     return merge_run(
         files,
         Path(work.job.arguments["out"]),
-        held_out_lines(),
+        held_out_lines()[:MERGE_TEXTS],
         settings=work.settings,
         progress=work.progress,
         stopping=work.stopping,
@@ -131,10 +134,33 @@ def measure_bits(work: Work) -> dict[str, Any]:
     return figures
 
 
+def learn_vocabulary(work: Work) -> dict[str, Any]:
+    """Extend a tokenizer from a corpus, as `studio.services.vocabulary` asks."""
+    from studio.data.starters import story_pairs
+    from studio.models.files import locate_tokenizer
+    from studio.tokenizer.corpus import find_parts
+    from studio.tokenizer.expand import Watch
+    from studio.tokenizer.making import make
+
+    given = work.job.arguments
+    return make(
+        locate_tokenizer(given["model"], work.settings),
+        find_parts(given["corpus"], work.settings),
+        given["size"],
+        Path(given["out"]),
+        method=given["method"],
+        script=given["script"],
+        reference=given["model"],
+        english=[line for pair in story_pairs() for line in pair.en.splitlines()],
+        watch=Watch(work.progress, work.stopping),
+    )
+
+
 TASKS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "fetch": fetch_model,
     "import": import_data,
     "train": train,
     "merge": merge_model,
     "bits": measure_bits,
+    "vocabulary": learn_vocabulary,
 }

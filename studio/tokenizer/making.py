@@ -1,0 +1,141 @@
+"""Making a vocabulary: from a base and a corpus to a folder, and the figures that say what it is worth."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from studio.errors import StudioError
+from studio.tokenizer.corpus import Part, blocks
+from studio.tokenizer.counting import START, Block, Counts
+from studio.tokenizer.cutting import cut_words
+from studio.tokenizer.expand import Watch, count_corpus, learn
+from studio.tokenizer.export import extend
+from studio.tokenizer.families import Family, read_family
+from studio.tokenizer.report import count_changed, count_unreachable, load
+from studio.tokenizer.rivals import learn_apart
+from studio.tokenizer.scripts import find_script
+from studio.tokenizer.vocabulary import Method, Vocabulary, check_out, write_vocabulary
+
+_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+
+
+def make(
+    folder: Path,
+    parts: Sequence[Part],
+    size: int,
+    out: Path,
+    *,
+    method: Method = "continued",
+    script: str = "arabic",
+    reference: str,
+    english: Iterable[str],
+    watch: Watch,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """Learn `size` pieces for the tokenizer in `folder` and write the extended one to `out`.
+
+    Args:
+        folder: Tokenizer files are enough.
+        parts: The corpus.
+        size: New pieces; with ``independent`` and ``add_tokens`` the pieces of the vocabulary trained apart.
+        out: New folder.
+        method: ``continued``, or what papers did, for comparison.
+        script: Unicode script that every new piece touches.
+        reference: What the base is called.
+        english: Lines that ought to keep their ids, for the figures.
+        watch: Told of progress.
+        workers: Processes that count; by default one for each core.
+
+    Returns:
+        ``seconds``, ``peak_memory_bytes`` and the figures of `figures`.
+
+    Raises:
+        StudioError: ``vocabulary.*``, ``model.*``, ``data.*``, ``job.stopped``, ``disk.full``.
+    """
+    start = time.perf_counter()
+    target = find_script(script)
+    check_out(out)
+    family = read_family(folder)
+    counts = count_corpus(parts, target, watch, workers=workers)
+    if method == "continued":
+        vocabulary, unused = learn(family, counts, size, target, watch, reference=reference)
+        if vocabulary.added < size:
+            raise StudioError("vocabulary.too_large", size=size, available=vocabulary.added)
+        definition = extend(family.definition, family.kind, vocabulary.extension)
+        found = _figures(family, definition, vocabulary, english) | _from_curve(vocabulary, unused)
+    else:
+        texts = _texts(blocks(parts), watch)
+        vocabulary, definition = learn_apart(family, texts, size, target, method, reference=reference)
+        watch.tick(0.9, "progress.vocabulary.merge")
+        found = _figures(family, definition, vocabulary, english) | _spent(family, definition, vocabulary, counts)
+    write_vocabulary(family, vocabulary, out, definition)
+    return {
+        "seconds": time.perf_counter() - start,
+        "peak_memory_bytes": peak_memory(workers),
+        **found,
+        "out": str(out),
+        "method": method,
+        "overlap": vocabulary.overlap,
+    }
+
+
+def peak_memory(workers: int | None = None) -> int:
+    """Most bytes this process has held and, beside it, as many of its largest child as there were workers."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    cores = (os.cpu_count() or 1) if workers is None else workers
+    return (own + cores * child) * _UNIT
+
+
+def _figures(
+    family: Family, definition: dict[str, Any], vocabulary: Vocabulary, english: Iterable[str]
+) -> dict[str, Any]:
+    before, after = load(family.definition), load(definition)
+    changed, checked = count_changed(before, after, english)
+    return {
+        "added": vocabulary.added,
+        "base_vocabulary": vocabulary.base_vocabulary,
+        "total_vocabulary": vocabulary.base_vocabulary + vocabulary.added,
+        "curve": vocabulary.curve,
+        "unreachable": count_unreachable(after, vocabulary),
+        "english_changed": changed,
+        "english_checked": checked,
+    }
+
+
+def _from_curve(vocabulary: Vocabulary, unused: int) -> dict[str, Any]:
+    return {
+        "base_tokens_per_word": vocabulary.curve[0] / vocabulary.words,
+        "tokens_per_word": vocabulary.curve[-1] / vocabulary.words,
+        "unused_share": unused / max(1, vocabulary.added),
+    }
+
+
+def _spent(family: Family, definition: dict[str, Any], vocabulary: Vocabulary, counts: Counts) -> dict[str, Any]:
+    """Tokens per word of the corpus before and after, for a vocabulary that has no curve."""
+    old = cut_words(load(family.definition), counts.types)
+    new = cut_words(load(definition), counts.types)
+    words = counts.target - counts.forgotten
+    used = {place for word in new for place in word if place >= vocabulary.first}
+    return {
+        "base_tokens_per_word": sum(len(word) * count for word, count in old.items()) / words,
+        "tokens_per_word": sum(len(word) * count for word, count in new.items()) / words,
+        "unused_share": 1 - len(used) / max(1, vocabulary.added),
+    }
+
+
+def _texts(found: Iterable[Block], watch: Watch) -> Iterator[str]:
+    for block in found:
+        watch.tick(0.5, "progress.vocabulary.merge")
+        if isinstance(block, tuple):
+            path, start, stop = block
+            with path.open("rb") as file:
+                file.seek(start)
+                block = file.read(stop - start)
+        yield block.replace(START, b"").decode("utf8", "ignore")
