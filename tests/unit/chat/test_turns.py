@@ -61,12 +61,14 @@ def test_only_one_door_to_a_workspace(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def serve(workspace: Settings) -> Callable[[Callable[[], None], Callable[[], None]], Server]:
+def serve(workspace: Settings) -> Callable[..., Server]:
     """Starts a server in a thread of this process, so that its device can be a closure."""
 
-    def start(acquire: Callable[[], None], release: Callable[[], None]) -> Server:
+    def start(
+        acquire: Callable[[], None], release: Callable[[], None], awaited: Callable[[], bool] = lambda: False
+    ) -> Server:
         workspace.workspace.mkdir()
-        server = Server(workspace, Door(workspace.workspace), acquire=acquire, release=release)
+        server = Server(workspace, Door(workspace.workspace), acquire=acquire, release=release, awaited=awaited)
         threading.Thread(target=server.run, args=(60.0,), daemon=True).start()
         return server
 
@@ -91,3 +93,14 @@ def test_a_busy_device_is_waited_for_and_given_back(
     while "release" not in calls:
         pass
     assert calls == ["acquire", "acquire", "release"]
+
+
+def test_an_idle_chat_leaves_soon_when_a_training_waits(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.chat.server.AWAITED_SECONDS", 0.5)
+    wanted, gone = threading.Event(), threading.Event()
+    serve(lambda: None, gone.set, wanted.is_set)
+    assert not gone.wait(1.0), "nobody waits: the chat stays for its fifteen minutes"
+    wanted.set()
+    assert gone.wait(5.0), "somebody waits: the chat leaves"
