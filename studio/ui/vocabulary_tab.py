@@ -107,7 +107,7 @@ def build(locale: str, studio: Studio) -> None:
         )
         dataset = gr.Dropdown(dataset_choices(), value="", label=say(locale, "vocabulary.dataset"), interactive=True)
     sentence = gr.Textbox(
-        say(locale, "vocabulary.example"), label=say(locale, "vocabulary.sentence"), lines=2, rtl=True,
+        say(locale, "vocabulary.example"), label=say(locale, "vocabulary.sentence"), lines=2,
         elem_id="sentence",
     )  # fmt: skip
     with gr.Row():
