@@ -9,7 +9,7 @@ that the old tokenizer had cut, by merges that are all kept in their order: each
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Word = tuple[int, ...]
@@ -26,15 +26,15 @@ class Learned:
     """What a learner found.
 
     `merges` are pairs of ids: merge ``i`` makes the id ``first + i``. `counts[i]` says how often its pair stood in the
-    words when it was learned. `curve[i]` is the number of tokens of all words after ``i`` merges. `used` is the number
-    of new pieces that still stand in the words at the end; the others were steps to longer ones.
+    words when it was learned. `curve[i]` is the number of tokens of all words after ``i`` merges. `beside` says
+    where among all pieces those stand that were bought beside the merges.
     """
 
     first: int
     merges: list[tuple[int, int]]
     counts: list[int]
     curve: list[int]
-    used: int
+    beside: list[int]
 
 
 def continue_bpe(
@@ -46,24 +46,28 @@ def continue_bpe(
     known: Callable[[str], bool],
     keep: Keep,
     every_split: bool = False,
+    beside: Sequence[int] = (),
     minimum: int = MINIMUM_COUNT,
     tick: Tick = lambda made: None,
 ) -> Learned:
-    """Learn up to `size` merges, the most frequent pair first.
+    """Learn merges, the most frequent pair first, until there are `size` pieces or no pair is left.
 
     Args:
         words: Ids of each word as the tokenizer cuts it now, and how often the word stands in the corpus.
-        size: Most merges to learn.
+        size: Most pieces, those bought beside included.
         first: Id of the first new piece.
         spell: Maps an id of `words` to the string that its vocabulary holds.
         known: Whether a string is in the vocabulary already; such a piece is never learned again.
         keep: Whether a string may become a piece.
         every_split: True where any two neighbours that spell a piece merge into it, as in SentencePiece; False where
             only listed pairs merge.
+        beside: Tokens that pieces which are no merges save, the most first (letters that were missing: `words` has
+            them already). Each is taken when no pair saves more, so that no small size is spent on rare letters: with
+            all 132 of Llama-2 first, 1,000 pieces cost 2% more tokens than merges trained apart.
         minimum: Rarest pair that still becomes a piece.
         tick: Called with the number of merges now and then; may raise to stop.
     """
-    return _Learner(words, first, spell, known, keep, every_split, minimum).run(size, tick)
+    return _Learner(words, first, spell, known, keep, every_split, minimum).run(size, beside, tick)
 
 
 class _Learner:
@@ -97,11 +101,12 @@ class _Learner:
         self.heap: list[tuple[int, int]] = []
         self._find_pairs()
 
-    def run(self, size: int, tick: Tick) -> Learned:
+    def run(self, size: int, beside: Sequence[int], tick: Tick) -> Learned:
         merges: list[tuple[int, int]] = []
         counts: list[int] = []
         curve = [self.total]
-        while len(merges) < size and self.heap:
+        bought: list[int] = []
+        while len(merges) + len(bought) < size and self.heap:
             negative, pair = heapq.heappop(self.heap)
             count = self.counts.get(pair, 0)
             if count != -negative:
@@ -113,6 +118,10 @@ class _Learner:
             if name in self.ranks:  # another split of a piece that was learned meanwhile
                 del self.counts[pair], self.places[pair]
                 continue
+            if len(bought) < len(beside) and beside[len(bought)] >= count:
+                bought.append(len(merges) + len(bought))
+                heapq.heappush(self.heap, (negative, pair))
+                continue
             piece = self.first + len(merges)
             self.names[piece] = name
             self.ranks[name] = piece
@@ -122,8 +131,9 @@ class _Learner:
             curve.append(self.total)
             if len(merges) % 256 == 0:
                 tick(len(merges))
-        used = {piece for word in self.words for piece in word if piece >= self.first}
-        return Learned(self.first, merges, counts, curve, len(used))
+        rest = min(size - len(merges), len(beside)) - len(bought)
+        bought += range(len(merges) + len(bought), len(merges) + len(bought) + max(0, rest))
+        return Learned(self.first, merges, counts, curve, bought)
 
     def _find_pairs(self) -> None:
         counts: dict[int, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from studio.data.read import find_format, open_rows
 from studio.data.sample import strings
 from studio.errors import StudioError
 from studio.settings import Settings
-from studio.tokenizer.counting import Block, blocks_of, spans
+from studio.tokenizer.counting import START, Block, blocks_of, spans
+
+_SAMPLED_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,49 @@ def blocks(parts: Sequence[Part]) -> Iterator[Block]:
             yield from blocks_of(text for sample in stored.read_samples(part.path) for text in strings(sample))
         else:
             yield from _file_blocks(part.path)
+
+
+def sample_passages(parts: Sequence[Part], characters: int, count: int, seed: int) -> list[str]:
+    """At most `count` passages of about `characters`, drawn evenly from the first 64 MB of a corpus.
+
+    They begin and end between words.
+
+    Raises:
+        StudioError: ``data.*`` for what cannot be read.
+    """
+    chance = random.Random(seed)
+    drawn: list[str] = []
+    met = 0
+    for text in _first_texts(parts):
+        for start in range(0, len(text), characters):
+            met += 1
+            place = len(drawn) if len(drawn) < count else chance.randrange(met)
+            if place < count:
+                words = text[max(0, start - 1) : start + characters + 1].split(" ")
+                passage = " ".join(words[1 if start else 0 : -1 if start + characters < len(text) else None])
+                drawn[place : place + 1] = [passage]
+    chance.shuffle(drawn)
+    return drawn
+
+
+def _first_texts(parts: Sequence[Part]) -> Iterator[str]:
+    size = 0
+    for block in blocks(parts):
+        data = read_block(block)
+        yield data.replace(START, b"").decode("utf8", "ignore")
+        size += len(data)
+        if size > _SAMPLED_BYTES:
+            return
+
+
+def read_block(block: Block) -> bytes:
+    """The bytes of a block."""
+    if not isinstance(block, tuple):
+        return block
+    path, start, stop = block
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(stop - start)
 
 
 def _file_blocks(path: Path) -> Iterator[Block]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from studio.errors import StudioError
@@ -68,9 +69,7 @@ def count_corpus(parts: Sequence[Part], script: Script, watch: Watch, *, workers
     return counts
 
 
-def learn(
-    family: Family, counts: Counts, size: int, script: Script, watch: Watch, *, reference: str
-) -> tuple[Vocabulary, int]:
+def learn(family: Family, counts: Counts, size: int, script: Script, watch: Watch, *, reference: str) -> Vocabulary:
     """Learn `size` new pieces for a tokenizer by continued BPE, or all there are if fewer can be learned.
 
     Args:
@@ -81,15 +80,12 @@ def learn(
         watch: Told of progress.
         reference: What the base is called in vocabulary.json.
 
-    Returns:
-        The vocabulary, and how many of its pieces the corpus does not use, being steps to longer ones.
-
     Raises:
         StudioError: ``job.stopped``.
     """
     types = rarest_out(counts.types, MOST_TYPES)
     known = {*family.vocabulary, *(token["content"] for token in family.definition.get("added_tokens") or [])}
-    letters = _missing_letters(family, types, script, size)
+    letters = _missing_letters(family, types, script)
     lettered = Extension(list(letters), [])
     tokenizer = as_tokenizer(family, lettered)
     words = cut_words(tokenizer, types, tick=lambda share: watch.tick(0.3 + 0.3 * share, "progress.vocabulary.cut"))
@@ -97,15 +93,17 @@ def learn(
     with _uncollected():
         learned = continue_bpe(
             words,
-            size - len(letters),
+            size,
             first=family.rows + len(letters),
             spell=names.__getitem__,
             known=known.__contains__,
             keep=candidate_rule(family.kind, script),
             every_split=family.kind == "byte_fallback",
+            beside=[_saving(each) for each in letters.items()],
             tick=lambda made: watch.tick(0.6 + 0.4 * made / size, "progress.vocabulary.merge"),
         )
-    found = Vocabulary(
+    counted, curve = _in_order(letters, learned)
+    return Vocabulary(
         base=reference,
         base_hash=hash_of(family.folder),
         kind=family.kind,
@@ -114,13 +112,13 @@ def learn(
         base_vocabulary=family.rows,
         base_merges=len(family.definition["model"]["merges"]),
         base_model_bytes=family.model_file.stat().st_size if family.model_file else 0,
-        letters=lettered.letters,
+        letters=lettered.letters[: len(learned.beside)],
         merges=_spelt(learned, names),
-        counts=[*letters.values(), *learned.counts],
-        curve=[*_letter_curve(letters, learned.curve[0]), *learned.curve[1:]],
+        places=learned.beside,
+        counts=counted,
+        curve=curve,
         words=sum(count for count in types.values()),
     )
-    return found, len(learned.merges) - learned.used
 
 
 def as_tokenizer(family: Family, extension: Extension) -> Tokenizer:
@@ -130,29 +128,38 @@ def as_tokenizer(family: Family, extension: Extension) -> Tokenizer:
     if not len(extension):
         tokenizer = Tokenizer.from_str(json.dumps(family.definition))
     else:
-        tokenizer = Tokenizer.from_str(json.dumps(extend(family.definition, family.kind, extension)))
+        tokenizer = Tokenizer.from_str(json.dumps(extend(family.definition, extension)))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
 
 
-def _missing_letters(family: Family, types: dict[bytes, int], script: Script, size: int) -> dict[str, int]:
-    """Characters of the script that cost their bytes today, the most frequent first; byte-level has all 256."""
+def _missing_letters(family: Family, types: dict[bytes, int], script: Script) -> dict[str, int]:
+    """Characters of the script that cost their bytes today, those that save most first; byte-level has all 256."""
     if family.kind == "byte_level":
         return {}
     known = family.vocabulary
     missing = [letter for letter in (*script.characters, JOINER) if letter not in known]
     found: Counter[str] = count_letters(types, missing)
-    ordered = sorted(found.items(), key=lambda each: (-each[1], each[0]))
-    return {letter: count for letter, count in ordered[:size] if count >= LEAST_LETTER}
+    ordered = sorted(found.items(), key=lambda each: (-_saving(each), each[0]))
+    return {letter: count for letter, count in ordered if count >= LEAST_LETTER}
 
 
-def _letter_curve(letters: dict[str, int], after: int) -> list[int]:
-    """Tokens before any letter, after the first, and so on; each saves all bytes but one wherever it stands."""
-    curve = [after]
-    for letter, count in reversed(letters.items()):
-        curve.append(curve[-1] + count * (len(letter.encode("utf8")) - 1))
-    return curve[::-1]
+def _saving(letter: tuple[str, int]) -> int:
+    """Tokens that a letter with its count saves: all bytes but one wherever it stands."""
+    return letter[1] * (len(letter[0].encode("utf8")) - 1)
+
+
+def _in_order(letters: dict[str, int], learned: Learned) -> tuple[list[int], list[int]]:
+    """Counts of all pieces in their order, and the tokens after each."""
+    counts = list(learned.counts)
+    savings = [before - after for before, after in pairwise(learned.curve)]
+    for place, letter in zip(learned.beside, letters.items(), strict=False):
+        counts.insert(place, letter[1])
+        savings.insert(place, _saving(letter))
+    # The words were cut with every letter: before one is bought, each place where it stands costs its bytes.
+    before = learned.curve[0] + sum(map(_saving, letters.items()))
+    return counts, [before, *(before - saved for saved in accumulate(savings))]
 
 
 def _spelt(learned: Learned, names: dict[int, str]) -> list[tuple[str, str]]:

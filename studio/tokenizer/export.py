@@ -3,39 +3,64 @@
 from __future__ import annotations
 
 import copy
+from bisect import bisect_left
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from studio.tokenizer.families import Kind, free_id
+from studio.tokenizer.families import free_id
 
 Merge = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """New pieces in the order they were learned: `letters` first, then one per merge; any prefix is a vocabulary."""
+    """New pieces in the order they were learned, any prefix of which is a vocabulary.
+
+    Each is a letter that was missing or made by a merge. `places` says for each letter where among all pieces it
+    stands, in rising order; without it letters come first.
+    """
 
     letters: list[str]
     merges: list[Merge]
+    places: list[int] = field(default_factory=list)
+
+    @property
+    def letter_ranks(self) -> list[int]:
+        """Where each letter stands among the pieces."""
+        return self.places or list(range(len(self.letters)))
+
+    @property
+    def merge_ranks(self) -> list[int]:
+        """Where the piece of each merge stands among the pieces."""
+        letters = set(self.letter_ranks)
+        return [rank for rank in range(len(self)) if rank not in letters]
 
     @property
     def pieces(self) -> list[str]:
-        return [*self.letters, *(left + right for left, right in self.merges)]
+        found = [""] * len(self)
+        for rank, letter in zip(self.letter_ranks, self.letters, strict=True):
+            found[rank] = letter
+        for rank, (left, right) in zip(self.merge_ranks, self.merges, strict=True):
+            found[rank] = left + right
+        return found
 
     def __len__(self) -> int:
         return len(self.letters) + len(self.merges)
 
     def first(self, size: int) -> Extension:
         """The first `size` pieces."""
-        return Extension(self.letters[:size], self.merges[: max(0, size - len(self.letters))])
+        letters = bisect_left(self.letter_ranks, size)
+        return Extension(self.letters[:letters], self.merges[: max(0, size - letters)], self.places[:letters])
 
 
-def extend(definition: dict[str, Any], kind: Kind, extension: Extension) -> dict[str, Any]:
+def extend(definition: dict[str, Any], extension: Extension) -> dict[str, Any]:
     """A copy of the tokenizer.json `definition` with the pieces of `extension`.
 
-    The merges keep the file's own form, strings or pairs. With byte fallback every way to divide a new piece becomes
-    a merge, since SentencePiece and llama.cpp join any two neighbours that spell a piece.
+    The merges keep the file's own form, strings or pairs. SentencePiece and llama.cpp join any two neighbours that
+    spell a piece, but one merge is enough here: inside a piece the same merges come in the same order wherever it
+    stands, so its last two parts are always the same. All other ways to divide it, 20,000 of them beside 20,000
+    merges, took 7% of the speed of encoding Persian under Llama-2.
     """
     extended: dict[str, Any] = {**definition, "model": dict(definition["model"])}
     model = extended["model"]
@@ -47,11 +72,10 @@ def extend(definition: dict[str, Any], kind: Kind, extension: Extension) -> dict
         vocabulary.setdefault(token["content"], token["id"])
     for place, piece in enumerate(extension.pieces):
         vocabulary[piece] = next_id + place
-    merges = _merges(vocabulary, extension, all_splits=kind == "byte_fallback")
     if model["merges"] and isinstance(model["merges"][0], str):
-        model["merges"] = [*model["merges"], *(f"{left} {right}" for left, right in merges)]
+        model["merges"] = [*model["merges"], *(f"{left} {right}" for left, right in extension.merges)]
     else:
-        model["merges"] = [*model["merges"], *([left, right] for left, right in merges)]
+        model["merges"] = [*model["merges"], *([left, right] for left, right in extension.merges)]
     model["vocab"] = vocabulary
     return extended
 
@@ -70,13 +94,3 @@ def every_split(piece: str, vocabulary: Container[str]) -> list[Merge]:
     """All ways to divide `piece` into two pieces of the vocabulary."""
     cuts = ((piece[:cut], piece[cut:]) for cut in range(1, len(piece)))
     return [(left, right) for left, right in cuts if left in vocabulary and right in vocabulary]
-
-
-def _merges(vocabulary: dict[str, int], extension: Extension, *, all_splits: bool) -> list[Merge]:
-    if not all_splits:
-        return extension.merges
-    found: list[Merge] = []
-    for left, right in extension.merges:
-        others = [split for split in every_split(left + right, vocabulary) if split != (left, right)]
-        found += [(left, right), *others]
-    return found

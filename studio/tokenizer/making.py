@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import StudioError
+from studio.tokenizer.apart import Apart, plain_words, train_bytes, train_sentencepiece
 from studio.tokenizer.corpus import Part, blocks
-from studio.tokenizer.counting import START, Block, Counts
+from studio.tokenizer.counting import START, Block, Counts, count_words
 from studio.tokenizer.cutting import cut_words
 from studio.tokenizer.expand import Watch, count_corpus, learn
 from studio.tokenizer.export import extend
 from studio.tokenizer.families import Family, read_family
 from studio.tokenizer.report import count_changed, count_unreachable, load
-from studio.tokenizer.rivals import learn_apart
+from studio.tokenizer.rivals import append_apart
 from studio.tokenizer.scripts import find_script
 from studio.tokenizer.vocabulary import Method, Vocabulary, check_out, write_vocabulary
 
+_LEARNING = "progress.vocabulary.merge"
 _UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 
 
@@ -37,6 +39,7 @@ def make(
     english: Iterable[str],
     watch: Watch,
     workers: int | None = None,
+    at_most: bool = False,
 ) -> dict[str, Any]:
     """Learn `size` pieces for the tokenizer in `folder` and write the extended one to `out`.
 
@@ -51,6 +54,7 @@ def make(
         english: Lines that ought to keep their ids, for the figures.
         watch: Told of progress.
         workers: Processes that count; by default one for each core.
+        at_most: Take as many pieces as there are where `size` cannot be learned, instead of refusing.
 
     Returns:
         ``seconds``, ``peak_memory_bytes`` and the figures of `figures`.
@@ -64,17 +68,17 @@ def make(
     family = read_family(folder)
     counts = count_corpus(parts, target, watch, workers=workers)
     if method == "continued":
-        vocabulary, unused = learn(family, counts, size, target, watch, reference=reference)
-        if vocabulary.added < size:
-            raise StudioError("vocabulary.too_large", size=size, available=vocabulary.added)
-        definition = extend(family.definition, family.kind, vocabulary.extension)
-        found = _figures(family, definition, vocabulary, english) | _from_curve(vocabulary, unused)
+        vocabulary = learn(family, counts, size, target, watch, reference=reference)
+        _check_added(vocabulary.added, size, at_most)
+        definition = extend(family.definition, vocabulary.extension)
+        found = _figures(family, definition, vocabulary, english) | _from_curve(vocabulary)
     else:
-        texts = _texts(blocks(parts), watch)
-        vocabulary, definition = learn_apart(family, texts, size, target, method, reference=reference)
-        watch.tick(0.9, "progress.vocabulary.merge")
+        apart = _train_apart(family, parts, size, watch, workers)
+        vocabulary, definition = append_apart(family, apart, target, method, reference=reference)
+        watch.tick(0.9, _LEARNING)
         found = _figures(family, definition, vocabulary, english) | _spent(family, definition, vocabulary, counts)
-    write_vocabulary(family, vocabulary, out, definition)
+    named = [part.path.name if part.dataset else str(part.path) for part in parts]
+    write_vocabulary(family, vocabulary.model_copy(update={"corpus": named}), out, definition)
     return {
         "seconds": time.perf_counter() - start,
         "peak_memory_bytes": peak_memory(workers),
@@ -83,6 +87,13 @@ def make(
         "method": method,
         "overlap": vocabulary.overlap,
     }
+
+
+def _check_added(added: int, size: int, at_most: bool) -> None:
+    if added == 0 and at_most:
+        raise StudioError("vocabulary.nothing_new")
+    if added < size and not at_most:
+        raise StudioError("vocabulary.too_large", size=size, available=added)
 
 
 def peak_memory(workers: int | None = None) -> int:
@@ -109,11 +120,11 @@ def _figures(
     }
 
 
-def _from_curve(vocabulary: Vocabulary, unused: int) -> dict[str, Any]:
+def _from_curve(vocabulary: Vocabulary) -> dict[str, Any]:
     return {
         "base_tokens_per_word": vocabulary.curve[0] / vocabulary.words,
         "tokens_per_word": vocabulary.curve[-1] / vocabulary.words,
-        "unused_share": unused / max(1, vocabulary.added),
+        "unused_share": vocabulary.unused / max(1, vocabulary.added),
     }
 
 
@@ -130,9 +141,16 @@ def _spent(family: Family, definition: dict[str, Any], vocabulary: Vocabulary, c
     }
 
 
+def _train_apart(family: Family, parts: Sequence[Part], size: int, watch: Watch, workers: int | None) -> Apart:
+    if family.kind == "byte_level":
+        return train_bytes(family, _texts(blocks(parts), watch), size)
+    counts = count_words(blocks(parts), "", workers=workers, tick=lambda done: watch.tick(0.5, _LEARNING))
+    return train_sentencepiece(plain_words(counts.types), size)
+
+
 def _texts(found: Iterable[Block], watch: Watch) -> Iterator[str]:
     for block in found:
-        watch.tick(0.5, "progress.vocabulary.merge")
+        watch.tick(0.5, _LEARNING)
         if isinstance(block, tuple):
             path, start, stop = block
             with path.open("rb") as file:

@@ -6,50 +6,47 @@ a piece reachable, or keeps it out of English. `add_tokens` cuts its texts out b
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from studio.tokenizer.apart import Apart
 from studio.tokenizer.candidates import read_piece
 from studio.tokenizer.export import Merge, every_split
-from studio.tokenizer.families import PREFIX, Family
+from studio.tokenizer.families import Family
 from studio.tokenizer.scripts import Script
 from studio.tokenizer.vocabulary import Method, Vocabulary, hash_of
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
-
-def learn_apart(
-    family: Family, texts: Iterable[str], size: int, script: Script, method: Method, *, reference: str
+def append_apart(
+    family: Family, apart: Apart, script: Script, method: Method, *, reference: str, most: int | None = None
 ) -> tuple[Vocabulary, dict[str, Any]]:
-    """Train a vocabulary of `size` on `texts` alone and give the base what it lacks of it.
+    """Give the base what it lacks of a vocabulary that was trained apart.
+
+    SentencePiece families get the new pieces behind all old ones. Published merges leave the new pieces their own
+    scores, which puts them before old ones and changes more English than is counted here.
 
     Args:
         family: The base tokenizer.
-        texts: The corpus.
-        size: Pieces of the vocabulary trained apart; what the base has already is its overlap.
+        apart: What was trained; what the base has already is its overlap.
         script: For the record; nothing is held to it, which is the point.
         method: ``independent`` or ``add_tokens``.
         reference: What the base is called.
+        most: New ids at most, the first that were learned.
 
     Returns:
         The record and the tokenizer.json, which differs from the base's by new ids only; pieces are in `letters`, or
         in `added_tokens`.
     """
-    trained = json.loads(_trained(family, texts, size).to_str())["model"]
-    ordered = sorted(trained["vocab"], key=trained["vocab"].__getitem__)
     known = {*family.vocabulary, *(token["content"] for token in family.definition.get("added_tokens") or [])}
-    new = [piece for piece in ordered if piece not in known]
-    overlap = 1 - len(new) / len(ordered)
+    new = [piece for piece in apart.pieces if piece not in known]
+    overlap = 1 - len(new) / len(apart.pieces)
     if method == "add_tokens":
         shown = [(read_piece(piece, family.kind) or "").strip() for piece in new]
-        contents = [text for text in dict.fromkeys(shown) if text and text not in known]
+        contents = [text for text in dict.fromkeys(shown) if text and text not in known][:most]
         definition = _with_tokens(family, contents)
         new = []
     else:
-        definition = _with_pieces(family, new, [(left, right) for left, right in trained["merges"]])
-        contents = []
+        new, contents = new[:most], []
+        definition = _with_pieces(family, new, _merges_of(apart, new))
     record = Vocabulary(
         base=reference,
         base_hash=hash_of(family.folder),
@@ -70,29 +67,10 @@ def learn_apart(
     return record, definition
 
 
-def _trained(family: Family, texts: Iterable[str], size: int) -> Tokenizer:
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-
-    base = Tokenizer.from_file(str(family.folder / "tokenizer.json"))
-    tokenizer = Tokenizer(models.BPE())
-    if family.kind == "byte_level":
-        if base.normalizer is not None:
-            tokenizer.normalizer = base.normalizer
-        tokenizer.pre_tokenizer = base.pre_tokenizer
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-    else:
-        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-        alphabet = [PREFIX]
-    trainer = trainers.BpeTrainer(
-        vocab_size=size, initial_alphabet=alphabet, limit_alphabet=1000, max_token_length=16, show_progress=False
-    )
-    tokenizer.train_from_iterator(_lines(texts), trainer)
-    return tokenizer
-
-
-def _lines(texts: Iterable[str]) -> Iterator[str]:
-    for text in texts:
-        yield from text.splitlines()
+def _merges_of(apart: Apart, new: list[str]) -> list[Merge]:
+    """The merges up to the one that makes the last of the `new` pieces."""
+    last = next((place for place, pair in enumerate(apart.merges) if new and "".join(pair) == new[-1]), None)
+    return apart.merges if last is None else apart.merges[: last + 1]
 
 
 def _with_pieces(family: Family, pieces: list[str], merges: list[Merge]) -> dict[str, Any]:

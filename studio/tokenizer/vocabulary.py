@@ -28,9 +28,11 @@ class Vocabulary(BaseModel):
     """What vocabulary.json says.
 
     `base_hash` is the SHA-256 of the base's tokenizer.json. `first` is the id of the first new piece. `letters` and
-    `merges` are the new pieces in the order they were learned, and `counts` says how often each stood in the corpus
-    when it was learned. `curve[k]` is the number of tokens of the `words` words with the target script after ``k``
-    pieces. `overlap` is the share of a separately trained vocabulary that the base had already.
+    `merges` are the new pieces, each kind in the order it was learned; `places` says where among all of them each
+    letter stands, and without it letters come first. `counts` says of each piece how often it stood in the corpus when
+    it was learned. `curve[k]` is the number of tokens of the `words` words with the target script after ``k`` pieces.
+    `overlap` is the share of a separately trained vocabulary that the base had already. `corpus` names the files and
+    datasets it was learned from.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,20 +48,33 @@ class Vocabulary(BaseModel):
     base_model_bytes: int = 0
     letters: list[str]
     merges: list[tuple[str, str]]
+    places: list[int] = []
     counts: list[int]
     curve: list[int]
     words: int
     added_tokens: list[str] = []
     overlap: float | None = None
+    corpus: list[str] = []
 
     @property
     def extension(self) -> Extension:
-        return Extension(self.letters, self.merges)
+        return Extension(self.letters, self.merges, self.places)
 
     @property
     def added(self) -> int:
         """How many ids are new."""
         return len(self.letters) + len(self.merges) + len(self.added_tokens)
+
+    @property
+    def unused(self) -> int:
+        """Pieces that the corpus uses only as steps to longer ones: every time one stood there, another took it in."""
+        left = dict(zip(self.extension.pieces, self.counts, strict=True))
+        for merge, rank in zip(self.merges, self.extension.merge_ranks, strict=True):
+            for half in merge:
+                if half in left:
+                    left[half] -= self.counts[rank]
+        # Runs of one letter overlap and may count a step twice, hence "at most".
+        return sum(count <= 0 for count in left.values())
 
     def first_pieces(self, size: int) -> Vocabulary:
         """The same, `size` pieces long."""
@@ -68,6 +83,7 @@ class Vocabulary(BaseModel):
             update={
                 "letters": shorter.letters,
                 "merges": shorter.merges,
+                "places": shorter.places,
                 "counts": self.counts[:size],
                 "curve": self.curve[: size + 1],
             }
@@ -148,7 +164,7 @@ def cut(folder: Path, size: int, out: Path) -> Vocabulary:
         raise StudioError("vocabulary.too_large", size=size, available=whole.added)
     smaller = whole.first_pieces(size)
     base = base_of(folder, whole)
-    definition = extend(base.definition, base.kind, smaller.extension)
+    definition = extend(base.definition, smaller.extension)
     if base.model_file is None:
         write_vocabulary(base, smaller, out, definition)
         return smaller
@@ -158,6 +174,20 @@ def cut(folder: Path, size: int, out: Path) -> Vocabulary:
         restored = Family(base.kind, folder, base.definition, base.rows, original)
         write_vocabulary(restored, smaller, out, definition)
     return smaller
+
+
+def remove(folder: Path) -> None:
+    """Remove a vocabulary. It leaves its place at once, by a rename, so that a removal cut short shows no half one.
+
+    Raises:
+        StudioError: ``workspace.not_writable``.
+    """
+    try:
+        grave = Path(tempfile.mkdtemp(prefix=".incoming-deleted-", dir=folder.parent))
+        folder.rename(grave / folder.name)
+        shutil.rmtree(grave)
+    except OSError as error:
+        raise disk_error(error, folder.parent) from error
 
 
 def check_out(out: Path) -> None:

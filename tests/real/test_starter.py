@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,29 +19,11 @@ from studio.models.source import read_source
 from studio.models.tokenizer import end_tokens, load_tokenizer
 from studio.settings import Settings
 from studio.tokenizer.fertility import measure_fertility
+from tests.real.llamacpp import llama_tokens
 from tests.real.texts import ENGLISH, PERSIAN, awkward_lines
 from tests.starter import CACHE, fetch_gguf, fetch_starter
 
 REFERENCE = "starter:smollm2-135m"
-
-
-def llama_tokens(gguf: Path, lines: Sequence[str]) -> list[list[int]]:
-    """Ids as the real llama.cpp gives them."""
-    import xllamacpp
-
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(gguf)
-    parameters.n_ctx, parameters.warmup, parameters.port = 256, False, 0
-    server = xllamacpp.Server(parameters)
-    found = []
-    for line in lines:
-        body = json.dumps({"content": line, "add_special": False, "parse_special": True}).encode()
-        request = urllib.request.Request(
-            f"{server.listening_address}/tokenize", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            found.append(json.load(answer)["tokens"])
-    return found
 
 
 def test_the_folder_is_whole_and_plain(starter: Path) -> None:

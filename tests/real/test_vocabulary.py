@@ -9,40 +9,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from studio.data.starters import held_out_lines, story_pairs
+from studio.data.starters import held_out_lines
 from studio.models.files import TOKENIZER, chat_template
 from studio.models.render import render_chat
 from studio.models.tokenizer import special_tokens
 from studio.tokenizer import vocabulary as folders
-from studio.tokenizer.counting import blocks_of, count_words
-from studio.tokenizer.expand import Watch, learn
-from studio.tokenizer.export import extend
-from studio.tokenizer.families import read_family
+from studio.tokenizer.candidates import read_piece
 from studio.tokenizer.report import count_unreachable
 from studio.tokenizer.scripts import JOINER, find_script
-from studio.tokenizer.vocabulary import Vocabulary, write_vocabulary
+from studio.tokenizer.vocabulary import Vocabulary
+from tests.real.expanded import STARTERS, base_of_starter, expand
 from tests.real.texts import ENGLISH, PERSIAN, awkward_lines
-from tests.starter import CACHE, fetch_starter
 
 SCRIPT = find_script()
-SIZE = 600
 CODE = Path(folders.__file__).read_text(encoding="utf8").splitlines()
 
 
-@pytest.fixture(scope="module", params=["smollm2-135m", "gemma3-270m"])
+@pytest.fixture(scope="module", params=STARTERS)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Vocabulary]:
-    name = request.param
-    if name != "smollm2-135m" and not (CACHE.models / f"starter--{name}" / TOKENIZER).is_file():
-        pytest.skip("not fetched yet; the tests of the starter models do")
-    base = fetch_starter(name)
-    family = read_family(base)
-    corpus = [line for each in story_pairs() for line in each.fa.splitlines()]
-    counts = count_words(blocks_of(corpus), SCRIPT.found.pattern)
-    watch = Watch(lambda share, note: None, lambda: False)
-    found, _ = learn(family, counts, SIZE, SCRIPT, watch, reference=f"starter:{name}")
-    out = tmp_path_factory.mktemp("vocabulary") / name
-    write_vocabulary(family, found, out, extend(family.definition, family.kind, found.extension))
-    return base, out, found
+    base, out = base_of_starter(request.param), tmp_path_factory.mktemp("vocabulary") / request.param
+    return base, out, expand(base, out)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +72,35 @@ def test_ids_pieces_and_half_space(pair: tuple[Path, Path, Vocabulary], loaded: 
     assert count_unreachable(loaded[1], pair[2]) == 0
     walking = [loaded[1].decode([token]) for token in ids(loaded[1], "می‌روم")]
     assert sum(JOINER in token for token in walking) == 1
+
+
+def test_pieces_are_whole_and_a_smaller_size_is_a_prefix(pair: tuple[Path, Path, Vocabulary], tmp_path: Path) -> None:
+    base, folder, found = pair
+    pieces = found.extension.pieces
+    texts = [read_piece(piece, found.kind) for piece in pieces]
+    assert len(set(pieces)) == len(pieces) == found.added
+    assert [piece for piece, text in zip(pieces, texts, strict=True) if text is None or not SCRIPT.owns(text)] == []
+    folders.cut(folder, 150, tmp_path / "cut")
+    assert expand(base, tmp_path / "learned", 150).extension.pieces == pieces[:150]
+    for file in (tmp_path / "learned").iterdir():
+        assert (tmp_path / "cut" / file.name).read_bytes() == file.read_bytes(), file.name
+
+
+def test_saving_and_loading_keeps_every_id(
+    pair: tuple[Path, Path, Vocabulary], loaded: tuple[Tokenizer, Tokenizer], tmp_path: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    base, new = (tokenizer.get_vocab(with_added_tokens=True) for tokenizer in loaded)
+    loaded[1].save(str(tmp_path / TOKENIZER))
+    AutoTokenizer.from_pretrained(pair[1]).save_pretrained(tmp_path / "automatic")
+    again = Tokenizer.from_file(str(tmp_path / TOKENIZER))
+    automatic = AutoTokenizer.from_pretrained(tmp_path / "automatic")
+    assert again.get_vocab(with_added_tokens=True) == automatic.get_vocab() == new
+    assert AutoTokenizer.from_pretrained(pair[0]).get_added_vocab() == automatic.get_added_vocab()
+    assert {token: new[token] for token in base} == base
+    for line in LINES:
+        assert ids(again, line) == automatic(line, add_special_tokens=False).input_ids == ids(loaded[1], line)
 
 
 def test_a_chat_is_rendered_to_the_same_ids(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -93,15 +94,29 @@ def byte_fallback(*, added: int = 0, prefix: bool = True) -> tuple[dict[str, Any
         allow_whitespace_only_pieces=True,
         minloglevel=2,
     )
-    model = written.getvalue()
+    model = _runs_last(written.getvalue()) if prefix else written.getvalue()
     return _converted(sentencepiece.SentencePieceProcessor(model_proto=model), added, prefix), model
+
+
+def _runs_last(model: bytes) -> bytes:
+    """Runs of spaces with the score -1e9, as Llama-2 and Phi-3 have them: such a piece is made after all others."""
+    changed = 0
+    for length in range(2, 17):
+        text = ("▁" * length).encode()
+        head = bytes([0x0A, len(text)]) + text + b"\x15"
+        if head in model:
+            place = model.index(head) + len(head)
+            model = model[:place] + struct.pack("<f", -1e9) + model[place + 4 :]
+            changed += 1
+    assert changed
+    return model
 
 
 def _converted(processor: Any, added: int, prefix: bool) -> dict[str, Any]:
     pieces = [processor.id_to_piece(place) for place in range(processor.get_piece_size())]
     vocabulary = {piece: place for place, piece in enumerate(pieces)}
     merges = []
-    for place, piece in enumerate(pieces):
+    for place, piece in sorted(enumerate(pieces), key=lambda each: -processor.get_score(each[0])):
         if processor.is_byte(place) or processor.is_control(place) or processor.is_unknown(place):
             continue
         splits = [(piece[:cut], piece[cut:]) for cut in range(1, len(piece))]
@@ -163,3 +178,10 @@ def build(name: str, folder: Path) -> Path:
 BYTE_LEVEL = ("gpt2", "qwen", "llama3")
 BYTE_FALLBACK = ("llama2", "phi3", "gemma")
 FAMILIES = (*BYTE_LEVEL, *BYTE_FALLBACK)
+CHECK = (  # the text by whose ids llama.cpp's converter (MIT) tells one splitting from another
+    "\n \n\n \n\n\n \t \t\t \t\n  \n   \n    \n     \n🚀 (normal) 😶\u200d🌫\ufe0f (multiple emojis "
+    "concatenated) ✅ 🦙🦙 3 33 333 3333 33333 333333 3333333 33333333 3.3 3..3 3...3 កាន់តែពិសេសអាច😁 "
+    "?我想在apple工作1314151天～ ------======= нещо на Български ''''''```````\"\"\"\"......!!!!!!?????? "
+    "I've been 'told he's there, 'RE you sure? 'M not sure I'll make it, 'D you like some tea? "
+    "We'Ve a'lL"
+)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
@@ -17,18 +16,12 @@ from tokenizers import Tokenizer
 from studio.errors import StudioError
 from studio.tokenizer import vocabulary as folders
 from studio.tokenizer.candidates import read_piece
-from studio.tokenizer.counting import blocks_of, count_words
-from studio.tokenizer.expand import Watch, learn
-from studio.tokenizer.export import extend
 from studio.tokenizer.families import read_family
-from studio.tokenizer.scripts import JOINER, find_script
-from studio.tokenizer.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
+from studio.tokenizer.scripts import JOINER
+from studio.tokenizer.vocabulary import Vocabulary, read_vocabulary
 from tests.tiny import SENTENCES
-from tests.unit.tokenizer.families import BYTE_FALLBACK, BYTE_LEVEL, CORPUS, ENGLISH, FAMILIES, SPECIALS, build, write
-
-QUIET = Watch(lambda share, note: None, lambda: False)
-SIZE = 220
-CODE = Path(folders.__file__).read_text(encoding="utf8").splitlines()
+from tests.unit.tokenizer.expanded import ANY, CODE, OTHER, SCRIPT, SIZE, expand, ids
+from tests.unit.tokenizer.families import CORPUS, ENGLISH, FAMILIES, build, write
 
 
 @dataclass(frozen=True)
@@ -43,16 +36,6 @@ class Pair:
     new: Tokenizer
 
 
-def expand(
-    base: Path, out: Path, size: int = SIZE, corpus: Sequence[str] = CORPUS, script: str = "arabic"
-) -> Vocabulary:
-    family, target = read_family(base), find_script(script)
-    counts = count_words(blocks_of(corpus), target.found.pattern)
-    found, _ = learn(family, counts, size, target, QUIET, reference=f"local:{base}")
-    write_vocabulary(family, found, out, extend(family.definition, family.kind, found.extension))
-    return found
-
-
 @pytest.fixture(scope="module", params=FAMILIES)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     root = tmp_path_factory.mktemp(request.param)
@@ -60,19 +43,6 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     found = expand(base, out)
     loaded = [Tokenizer.from_file(str(folder / "tokenizer.json")) for folder in (base, out)]
     return Pair(request.param, base, out, found, *loaded)
-
-
-def ids(tokenizer: Tokenizer, text: str) -> list[int]:
-    return list(tokenizer.encode(text, add_special_tokens=False).ids)
-
-
-SCRIPT = find_script()
-OTHER = st.text(st.characters(exclude_categories=("Cs",))).filter(lambda text: not SCRIPT.touches(text))
-PERSIAN = st.text(st.sampled_from("ابپتسشرزژدذمنوهیکگچخ‌َُِّ؟،۰۱۲ \n«»،؛aA1."), max_size=60)
-MIXED = st.lists(st.sampled_from([*CORPUS, *ENGLISH, *CODE, " ", "\n", JOINER, "“", "ي", "ك"]), max_size=5).map(
-    "".join
-)
-ANY = st.one_of(PERSIAN, MIXED, st.text(st.characters(exclude_categories=("Cs",)), max_size=40))
 
 
 @settings(max_examples=300, deadline=None)
@@ -151,10 +121,12 @@ def spaced(line: str) -> list[str]:
 
 
 def test_a_smaller_size_is_a_prefix_to_the_byte(pair: Pair, tmp_path: Path) -> None:
-    folders.cut(pair.folder, 90, tmp_path / "cut")
-    expand(pair.base_folder, tmp_path / "learned", 90)
-    for file in sorted((tmp_path / "learned").iterdir()):
-        assert (tmp_path / "cut" / file.name).read_bytes() == file.read_bytes(), file.name
+    for size in (2, 90):
+        cut, learned = tmp_path / f"cut-{size}", tmp_path / f"learned-{size}"
+        folders.cut(pair.folder, size, cut)
+        assert expand(pair.base_folder, learned, size).extension.pieces == pair.vocabulary.extension.pieces[:size]
+        for file in sorted(learned.iterdir()):
+            assert (cut / file.name).read_bytes() == file.read_bytes(), file.name
     with pytest.raises(StudioError) as refused:
         folders.cut(pair.folder, SIZE + 1, tmp_path / "more")
     assert refused.value.details["available"] == SIZE
@@ -172,6 +144,25 @@ def test_an_extended_tokenizer_extends_again(pair: Pair, tmp_path: Path) -> None
         assert SCRIPT.touches(line) or ids(twice, line) == ids(pair.base, line)
 
 
+def test_saving_and_loading_changes_nothing(pair: Pair, tmp_path: Path) -> None:
+    pair.new.save(str(tmp_path / "tokenizer.json"))
+    again = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert again.get_vocab(with_added_tokens=True) == pair.new.get_vocab(with_added_tokens=True)
+    for line in [*CORPUS[:13], *ENGLISH, *CODE]:
+        assert ids(again, line) == ids(pair.new, line)
+
+
+def test_letters_that_were_missing_come_when_no_merge_saves_more(pair: Pair) -> None:
+    """Else a small size would be spent on rare letters, and cost more than merges trained apart."""
+    curve = pair.vocabulary.curve
+    savings = [before - after for before, after in pairwise(curve)]
+    ranks = pair.vocabulary.extension.letter_ranks
+    assert bool(ranks) == (read_family(pair.base_folder).kind == "byte_fallback")
+    for rank in ranks:
+        assert savings[rank] >= max(savings[rank + 1 :], default=0)
+        assert savings[rank] <= min(savings[:rank], default=savings[rank])
+
+
 def test_transformers_agrees_and_keeps_specials_and_the_chat_template(pair: Pair, tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
@@ -185,61 +176,6 @@ def test_transformers_agrees_and_keeps_specials_and_the_chat_template(pair: Pair
         } == base.get_added_vocab()
         talk = [{"role": "user", "content": "Hello, who are you?"}]
         assert tokenizer.apply_chat_template(talk) == base.apply_chat_template(talk)
-
-
-@pytest.mark.parametrize("name", BYTE_LEVEL)
-def test_specials_outside_the_vocabulary_stay_where_they_were(name: str, tmp_path: Path) -> None:
-    base = build(name, tmp_path / "base")
-    expand(base, tmp_path / "out", 50)
-    loaded = [Tokenizer.from_file(str(folder / "tokenizer.json")) for folder in (base, tmp_path / "out")]
-    loaded[1].save(str(tmp_path / "saved.json"))
-    loaded.append(Tokenizer.from_file(str(tmp_path / "saved.json")))
-    for special in SPECIALS:
-        assert len({each.token_to_id(special) for each in loaded}) == 1
-        assert len({tuple(ids(each, f"a{special}b")) for each in loaded}) == 1
-    saved, written = (
-        json.loads((tmp_path / file).read_text()) for file in ("out/tokenizer.json", "base/tokenizer.json")
-    )
-    assert type(saved["model"]["merges"][0]) is type(written["model"]["merges"][0])
-    assert saved["model"].get("ignore_merges") == written["model"].get("ignore_merges")
-
-
-@pytest.mark.parametrize("name", BYTE_FALLBACK)
-@settings(max_examples=150, deadline=None)
-@given(text=st.one_of(PERSIAN, MIXED))
-def test_sentencepiece_agrees(name: str, tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    if name not in _SENTENCEPIECE:
-        root = tmp_path_factory.mktemp(name)
-        expand(build(name, root / "base"), root / "out")
-        _SENTENCEPIECE[name] = (
-            Tokenizer.from_file(str(root / "out/tokenizer.json")),
-            sentencepiece.SentencePieceProcessor(model_file=str(root / "out/tokenizer.model")),
-        )
-    ours, theirs = _SENTENCEPIECE[name]
-    assert theirs.get_piece_size() == ours.get_vocab_size()
-    text = text.replace("\u2581", "")
-    if text and not text.startswith(" "):  # SentencePiece has its own way with a space before the first word
-        assert theirs.encode(text) == ids(ours, text)
-
-
-_SENTENCEPIECE: dict[str, tuple[Tokenizer, sentencepiece.SentencePieceProcessor]] = {}
-
-
-@pytest.mark.parametrize("name", BYTE_LEVEL)
-def test_the_hash_llama_cpp_knows_a_splitting_by_is_unchanged(name: str, tmp_path: Path) -> None:
-    base = build(name, tmp_path / "base")
-    expand(base, tmp_path / "out")
-    hashes = set()
-    for folder in (base, tmp_path / "out"):
-        tokens = ids(Tokenizer.from_file(str(folder / "tokenizer.json")), CHECK)
-        hashes.add(hashlib.sha256(str(tokens).encode()).hexdigest())
-    assert len(hashes) == 1
-
-
-CHECK = (  # as llama.cpp's converter: the kinds of text by which it tells splittings apart
-    "\n \n\n 🚀 (normal) 😶‍🌫️ ✅ 🦙🦙 3 33 333 3.3 កាន់តែពិសេសអាច😁 ?我想在apple工作1314151天～ "
-    "------======= нещо на Български ''''''```````"
-)
 
 
 @pytest.mark.parametrize(

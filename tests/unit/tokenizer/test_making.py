@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from studio.data import stored
 from studio.errors import StudioError
 from studio.services import vocabulary as service
 from studio.settings import Settings
-from studio.tokenizer.corpus import find_parts
-from studio.tokenizer.expand import Watch
+from studio.tokenizer import counting
+from studio.tokenizer.corpus import Part, find_parts
+from studio.tokenizer.expand import Watch, count_corpus
 from studio.tokenizer.making import make
+from studio.tokenizer.scripts import find_script
 from studio.tokenizer.vocabulary import Method, read_vocabulary
 from tests.unit.tokenizer.families import CORPUS, ENGLISH, build
 
@@ -34,6 +37,12 @@ def text(tmp_path: Path) -> Path:
     path = tmp_path / "corpus.txt"
     path.write_text("\n".join(CORPUS), encoding="utf8")
     return path
+
+
+KEYS = (
+    *("seconds", "peak_memory_bytes", "added", "base_vocabulary", "total_vocabulary", "curve"),
+    *("base_tokens_per_word", "tokens_per_word", "unreachable", "english_changed", "english_checked", "unused_share"),
+)
 
 
 def test_every_kind_of_corpus_gives_the_same_vocabulary(text: Path, tmp_path: Path) -> None:
@@ -75,6 +84,24 @@ def test_the_figures(text: Path, tmp_path: Path) -> None:
     assert (report["unreachable"], report["english_changed"], report["curve"]) == (0, 0, found["curve"])
     cut = service.cut(tmp_path / "out", 30, tmp_path / "cut")
     assert (cut["added"], cut["curve"]) == (30, found["curve"][:31])
+    assert (cut["unreachable"], cut["english_changed"]) == (0, 0)
+    for verb in (found, cut, report):
+        assert set(KEYS) <= set(verb)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "qwen", "phi3", "llama2", "gemma"])
+def test_unused_pieces_are_told_at_every_size(name: str, text: Path, tmp_path: Path) -> None:
+    model = build(name, tmp_path / "model")
+    found = learn(model, [str(text)], tmp_path / "out", 120)
+    lines = text.read_text(encoding="utf8").splitlines()
+    for size in (120, 60):
+        out = tmp_path / f"cut{size}"
+        said = service.cut(tmp_path / "out", size, out)["unused_share"]
+        tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
+        used = {place for line in lines for place in tokenizer.encode(line, add_special_tokens=False).ids}
+        new = range(tokenizer.get_vocab_size() - size, tokenizer.get_vocab_size())
+        assert said == sum(place not in used for place in new) / size
+    assert found["unused_share"] == service.cut(tmp_path / "out", 120, tmp_path / "whole")["unused_share"]
 
 
 @pytest.mark.parametrize("name", ["qwen", "llama3", "llama2"])
@@ -114,6 +141,37 @@ def test_bad_input_says_what_to_do(lines: list[str], size: int, script: str, cod
     if code == "vocabulary.too_large":
         available = refused.value.details["available"]
         assert learn(model, [str(path)], tmp_path / "out", available)["added"] == available
+
+
+def test_one_line_without_end_is_never_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """500 MB in one line take what 500 MB in lines take; here 4 MB with blocks of 64 kB."""
+    path = tmp_path / "line.txt"
+    path.write_text(" ".join(CORPUS) * 600, encoding="utf8")
+    assert path.stat().st_size > 4_000_000
+    monkeypatch.setattr(counting.spans, "__defaults__", (1 << 16,))
+    script = find_script()
+    tracemalloc.start()
+    counts = count_corpus([Part(path, False)], script, QUIET, workers=1)
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 1_500_000
+    assert counts.words > 400_000
+    found = learn(build("qwen", tmp_path / "model"), [str(path)], tmp_path / "out")
+    assert (found["added"], found["unreachable"]) == (100, 0)
+
+
+def test_arabic_letters_are_learned_as_they_stand(tmp_path: Path) -> None:
+    """Nothing is normalised behind the user's back; the pieces then serve such text and no other."""
+    arabic = str.maketrans("یک", "يك")
+    path = tmp_path / "corpus.txt"
+    path.write_text("\n".join(line.translate(arabic) for line in CORPUS), encoding="utf8")
+    learn(build("gpt2", tmp_path / "model"), [str(path)], tmp_path / "out")
+    tokenizer = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
+    persian, same = (
+        sum(len(tokenizer.encode(line).ids) for line in lines)
+        for lines in (CORPUS, [line.translate(arabic) for line in CORPUS])
+    )
+    assert persian > 1.05 * same
 
 
 def test_stopping_leaves_nothing(text: Path, tmp_path: Path) -> None:

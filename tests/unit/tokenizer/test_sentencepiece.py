@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 import sentencepiece
 
 from studio.errors import StudioError
-from studio.tokenizer.sentencepiece import extend_model, read_pieces
+from studio.tokenizer.sentencepiece import extend_model, read_pieces, score_below
 from tests.unit.tokenizer.families import byte_fallback
 
 
@@ -32,12 +34,23 @@ def test_new_scores_rank_below_every_ordinary_one_and_placeholders_keep_ids() ->
     assert ordinary > theirs.get_score(len(old) + 13) > theirs.get_score(len(old) + 14)
 
 
-def test_runs_of_spaces_at_minus_a_thousand_million_are_no_measure() -> None:
+def test_no_two_scores_are_the_same_below_runs_of_spaces_at_minus_a_thousand_million() -> None:
     _, model = byte_fallback()
-    low = model + bytes.fromhex("0a0f0a06e29681e2968115286b6ece1801")
-    assert read_pieces(low)[-1].score == pytest.approx(-1e9)
-    extended = read_pieces(extend_model(low, len(read_pieces(low)), ["س", "ش"], []))
-    assert extended[-1].score == extended[-2].score - 1 > -1e6
+    low = model + bytes.fromhex("0a240a1b" + 9 * "e29681" + "15286b6ece1801")
+    assert read_pieces(low)[-1].score == -1e9
+    pieces = [f"س{number}" for number in range(3000)]
+    extended = extend_model(low, len(read_pieces(low)), pieces, [])
+    theirs = sentencepiece.SentencePieceProcessor(model_proto=extended)
+    scores = [-1e9, *(theirs.get_score(theirs.piece_to_id(piece)) for piece in pieces)]
+    assert scores == sorted(set(scores), reverse=True)
+
+
+@pytest.mark.parametrize("score", [0.0, -0.5, -31740.0, -(2.0**24), -1e9, -(2.0**30), -1.7e9])
+def test_the_next_score_is_lower_also_in_float32(score: float) -> None:
+    following = score_below(score)
+    assert following <= score - 1
+    assert following == struct.unpack("<f", struct.pack("<f", following))[0]
+    assert following > 1.000001 * score - 2
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"\x0a\xff", b"not a model at all"])
