@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import mmap
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +133,7 @@ def write_merged(
     """Write the files of a merged model into the empty `folder`; arguments and errors as in :func:`merge`."""
     plan = _plan(base, adapter, dtype)
     total = sum(_bytes(shard, plan.dtype) for shard in plan.shards)
-    _check_space(folder, total)
+    check_space(folder, total)
     factors, product = map_file(plan.adapter.shard.path), _buffer(plan)
     done = 0
     with _one_thread():
@@ -143,7 +143,7 @@ def write_merged(
             write_shard(folder / shard.path.name, layout, _counted(blocks, done, total, progress))
             done += _bytes(shard, plan.dtype)
     if (base / INDEX).is_file():
-        _write_index(plan, folder, total)
+        write_index(plan.shards, folder, total)
     write_companions(base, tokenizer or base, folder, plan.config, dtype)
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     size = sum((folder / name).stat().st_size for name in names)
@@ -246,15 +246,20 @@ def _buffer(plan: _Plan) -> torch.Tensor:
     return torch.empty(max(entry.count for entry in entries), dtype=torch.float32)
 
 
-def _check_space(folder: Path, weights: int) -> None:
+def check_space(folder: Path, weights: int) -> None:
+    """Refuse a disk that `weights` bytes of model do not fit on.
+
+    Raises:
+        StudioError: ``disk.too_small``.
+    """
     needed = weights + (64 << 20)  # tokenizers reach tens of megabytes
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StudioError("disk.too_small", needed=needed, free=free)
 
 
-def _write_index(plan: _Plan, folder: Path, total: int) -> None:
-    files = {name: shard.path.name for shard in plan.shards for name in shard.entries}
-    values = sum(entry.count for shard in plan.shards for entry in shard.entries.values())
-    metadata = {"total_parameters": values, "total_size": total}
+def write_index(shards: Iterable[Shard], folder: Path, total: int) -> None:
+    """Write the index of a model in several files of `total` bytes, named and divided as `shards` are."""
+    files = {name: shard.path.name for shard in shards for name in shard.entries}
+    metadata = {"total_size": total}
     write_json(folder / INDEX, {"metadata": metadata, "weight_map": dict(sorted(files.items()))})

@@ -29,13 +29,14 @@ class Merged:
 
 
 def fetched(studio: Studio) -> list[str]:
-    """References of the base models on disk; the starters first."""
+    """References of the base models on disk; the starters first, those with new tokens last."""
     found = [reference for reference in STARTERS if is_fetched(reference, studio.settings)]
     for path in sorted(studio.settings.models.glob("*/source.json")):
         reference = json.loads(path.read_text(encoding="utf8"))["reference"]
         if reference not in found and is_fetched(reference, studio.settings):
             found.append(reference)
-    return found
+    expanded = sorted(studio.settings.exports.glob("*/source.json"))
+    return [*found, *(f"local:{path.parent}" for path in expanded)]
 
 
 def choices(studio: Studio) -> list[str]:

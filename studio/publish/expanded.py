@@ -1,0 +1,145 @@
+"""A base with a vocabulary's new rows, as an ordinary model folder; every other tensor is copied as it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from studio.errors import StudioError
+from studio.jobs.events import Progress, Stopping
+from studio.models.files import ModelFiles, read_config
+from studio.models.source import Origin, read_source, write_source
+from studio.models.weights import INDEX, weight_files
+from studio.publish.companions import write_companions
+from studio.publish.merge import check_space, incoming, write_index
+from studio.publish.shards import (
+    DTYPES,
+    Shard,
+    bytes_of,
+    map_file,
+    read_shard,
+    size_of,
+    slices,
+    tensor_in,
+    write_shard,
+)
+from studio.publish.verify import check_reload
+from studio.tokenizer.embeddings import NewRows
+from studio.tokenizer.rows import check_base, grow, load_rows, table_length
+from studio.tokenizer.vocabulary import Vocabulary, read_vocabulary
+
+_EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight")
+_HEADS = ("lm_head.weight", "embed_out.weight")
+_COPYING = 0.8  # share of the progress; the rest is opening the folder with transformers alone
+
+Layout = dict[str, tuple[str, tuple[int, ...]]]
+
+
+def expand(
+    files: ModelFiles, vocabulary: Path, out: Path, *, progress: Progress, stopping: Stopping
+) -> dict[str, Any]:
+    """Write the base with the new rows of a vocabulary to `out`, which appears once transformers has opened it.
+
+    At most, the process holds one grown table; the files are mapped.
+
+    Args:
+        files: The base.
+        vocabulary: Folder with new_rows.safetensors.
+        out: New folder.
+        progress: Told the share done.
+        stopping: Asked before every tensor.
+
+    Returns:
+        ``out, rows, added, bytes``.
+
+    Raises:
+        StudioError: ``rows.*``, ``publish.out_exists``, ``publish.base_quantised``, ``publish.reload_failed``,
+            ``model.*``, ``disk.too_small`` or ``job.stopped``.
+    """
+    found = read_vocabulary(vocabulary)
+    check_base(files, found)
+    rows = load_rows(vocabulary, found)
+    shards = tuple(read_shard(path) for path in weight_files(files.folder))
+    tables = _tables(shards, rows)
+    length = table_length(min(_rows(shards, tables)), int(rows.ids.max()) + 1)
+    layouts = [_layout(shard, tables, length) for shard in shards]
+    sizes = [sum(size_of(*each) for each in layout.values()) for layout in layouts]
+    with incoming(out) as folder:
+        check_space(folder, sum(sizes))
+        for place, (shard, layout) in enumerate(zip(shards, layouts, strict=True), start=1):
+            write_shard(folder / shard.path.name, layout, _blocks(shard, tables, rows.ids, length, stopping))
+            progress(_COPYING * sum(sizes[:place]) / sum(sizes), "progress.merge.weights")
+        if (files.folder / INDEX).is_file():
+            write_index(shards, folder, sum(sizes))
+        code = next(layout[name][0] for layout in layouts for name in layout if name in tables)
+        config = _lengthened(read_config(files.folder), length)
+        write_companions(files.folder, vocabulary, folder, config, str(DTYPES[code]).removeprefix("torch."))
+        progress(_COPYING, "progress.merge.reload")
+        check_reload(folder)
+        _sign(files, out, folder, found)
+    return {"out": str(out), "rows": length, "added": found.added, "bytes": sum(sizes)}
+
+
+def _sign(files: ModelFiles, out: Path, folder: Path, vocabulary: Vocabulary) -> None:
+    """source.json: with it the pages list the folder among the bases, and know its licence and its original."""
+    source = read_source(files.folder)
+    write_source(
+        folder,
+        reference=f"local:{out}",
+        original=files.reference if source is None else source.original,
+        licence=None if source is None else source.licence,
+        note=f"expanded by {vocabulary.added}",
+        origins=[Origin(name=files.reference, version=vocabulary.base_hash)],
+    )
+
+
+def _tables(shards: tuple[Shard, ...], rows: NewRows) -> dict[str, torch.Tensor]:
+    """New rows by the name of the tensor they go to; a head stored beside its tied embedding gets the same ones."""
+    found: dict[str, torch.Tensor] = {}
+    for shard in shards:
+        for name, entry in shard.entries.items():
+            if not name.endswith((*_EMBEDDINGS, *_HEADS)):
+                continue
+            if entry.dtype not in DTYPES:
+                raise StudioError("publish.base_quantised", dtype=entry.dtype)
+            if entry.shape[1:] != rows.input.shape[1:]:
+                raise StudioError("rows.other_shape", width=rows.input.shape[1], expected=entry.shape[-1])
+            found[name] = rows.input if name.endswith(_EMBEDDINGS) or rows.output is None else rows.output
+    if not any(name.endswith(_EMBEDDINGS) for name in found):
+        raise StudioError("rows.no_table")
+    return found
+
+
+def _rows(shards: tuple[Shard, ...], tables: Mapping[str, torch.Tensor]) -> list[int]:
+    return [shard.entries[name].shape[0] for shard in shards for name in shard.entries if name in tables]
+
+
+def _layout(shard: Shard, tables: Mapping[str, torch.Tensor], length: int) -> Layout:
+    return {
+        name: (entry.dtype, (length, *entry.shape[1:]) if name in tables else entry.shape)
+        for name, entry in shard.entries.items()
+    }
+
+
+def _blocks(
+    shard: Shard, tables: Mapping[str, torch.Tensor], ids: torch.Tensor, length: int, stopping: Stopping
+) -> Iterator[memoryview]:
+    weights = map_file(shard.path)
+    for name, entry in shard.entries.items():
+        if stopping():
+            raise StudioError("job.stopped")
+        if name in tables:
+            yield bytes_of(grow(tensor_in(weights, entry), ids, tables[name], length))
+        else:
+            yield from slices(weights, entry)
+
+
+def _lengthened(config: dict[str, Any], length: int) -> dict[str, Any]:
+    """`config` for tables of `length` rows; a multimodal one names it for its language part."""
+    inner = config.get("text_config")
+    if isinstance(inner, dict):
+        config = {**config, "text_config": {**inner, "vocab_size": length}}
+    return {**config, "vocab_size": length} if "vocab_size" in config or inner is None else config
