@@ -2,7 +2,8 @@
 
     python docs/pictures.py [--steps 12]      (or: make pictures)
 
-It fetches the starter model, imports the studio's own texts, trains a few steps, merges, and photographs every tab.
+It fetches the starter model, imports the studio's own texts, learns a vocabulary, trains a few steps, merges, and
+photographs every tab.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ def prepare(live: LiveStudio, steps: int) -> None:
     live.command("models", "fetch", STARTER)
     for name, file in (("sample-stories", "stories.jsonl"), ("sample-prose", "prose.txt")):
         live.command("data", "import", str(ROOT / "assets" / "samples" / file), "--name", name, "--licence", "CC0-1.0")
+    words = str(live.workspace / "vocabularies" / "stories")
+    texts = ("sample-stories", "sample-prose")
+    live.command("vocabulary", "learn", "--model", STARTER, "--corpus", *texts, "--size", "1000", "--out", words)
     run = live.command("run", "first_steps", "--set", f"stages.0.budget.steps={steps}")["run"]
     live.command("merge", run, "--out", str(live.workspace / "exports" / run))
 
@@ -45,6 +49,7 @@ def photograph(page: Page, live: LiveStudio, locale: str) -> None:
         if tab == "vocabulary":
             page.locator("#measure").click()
             page.wait_for_selector("#cost .chips")
+            page.wait_for_selector("#size-figures .figures")
         if tab == "chat":
             page.locator("#chat-run input").first.click()
             page.get_by_role("option", name="first_steps-1", exact=True).click()

@@ -1,19 +1,20 @@
-"""``vocabulary learn | cut | report``: extend a tokenizer to another script and see what that is worth."""
+"""``vocabulary learn | list | cut | report | start | apply``: extend a tokenizer and see what that is worth."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from studio.commands.speech import Detach, Json, Language, Model, Workspace, speaking
-from studio.i18n import say
-from studio.services import vocabulary
+from studio.i18n import number, say
+from studio.services import rows, vocabulary
 from studio.tokenizer.vocabulary import Method
 
-app = typer.Typer(no_args_is_help=True, help="Vocabulary expansion: learn, cut, report.")
+app = typer.Typer(no_args_is_help=True, help="Vocabulary expansion: learn, list, cut, report, start, apply.")
 
+Keep = Literal["best", "random", "mean", "weighted", "last", "distilled", "fitted"]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write; it must not exist or be empty.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a learned vocabulary.")]
 
@@ -47,6 +48,24 @@ def learn(
         speech.tell(found, *_lines(speech.locale, found))
 
 
+@app.command("list")
+def list_(json: Json = False, workspace: Workspace = None, language: Language = None) -> None:
+    """List the vocabularies of the workspace."""
+    with speaking(json, workspace, language) as speech:
+        found = [
+            {
+                "name": name,
+                "base": each.base,
+                "method": each.method,
+                "added": each.added,
+                "total_vocabulary": each.base_vocabulary + each.added,
+            }
+            for name, each in vocabulary.listing(speech.studio)
+        ]
+        lines = [f"{each['name']}\t{each['base']}\t{each['added']}" for each in found]
+        speech.tell({"vocabularies": found}, *lines or [""])
+
+
 @app.command("cut")
 def cut(
     folder: Folder,
@@ -77,6 +96,43 @@ def report(
         speech.tell(found, *_lines(speech.locale, found))
 
 
+@app.command("start")
+def start(
+    folder: Folder,
+    keep: Annotated[Keep, typer.Option("--keep", help="The start whose rows stay in the folder.")] = "best",
+    model: Annotated[str | None, typer.Option("--model", help="The base; else the one it was learned for.")] = None,
+    detach: Detach = False,
+    json: Json = False,
+    workspace: Workspace = None,
+    language: Language = None,
+) -> None:
+    """Make start rows for the new tokens: several ways are measured in bits per byte, and one is kept."""
+    with speaking(json, workspace, language) as speech:
+        job = rows.start_rows(speech.studio, folder.expanduser().resolve(), model=model, keep=keep)
+        found = speech.follow(job, detach=detach)
+        speech.tell(found, *_starts(speech.locale, found))
+
+
+@app.command("apply")
+def apply(
+    folder: Folder,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Model folder to write; else one in the workspace.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="The base; else the one it was learned for.")] = None,
+    detach: Detach = False,
+    json: Json = False,
+    workspace: Workspace = None,
+    language: Language = None,
+) -> None:
+    """Write the base with the new tokens and their start rows as a model folder, to chat with and to train."""
+    with speaking(json, workspace, language) as speech:
+        target = None if out is None else out.expanduser().resolve()
+        job = rows.expand(speech.studio, folder.expanduser().resolve(), model=model, out=target)
+        found = speech.follow(job, detach=detach)
+        speech.tell(found, *([found["out"]] if "out" in found else []))
+
+
 def _lines(locale: str, found: dict[str, Any]) -> list[str]:
     if "added" not in found:  # a job that was stopped
         return []
@@ -87,3 +143,14 @@ def _lines(locale: str, found: dict[str, Any]) -> list[str]:
         changed, checked = found["english_changed"], found["english_checked"]
         lines.append(say(locale, "vocabulary.english", changed=changed, checked=checked))
     return lines
+
+
+def _starts(locale: str, found: dict[str, Any]) -> list[str]:
+    """Each start with its bits per byte, below the base's own."""
+    if "starts" not in found:  # a job that was stopped
+        return []
+    lines = [(say(locale, "starts.base"), found["base_fa"], found["base_en"], "")]
+    for each in found["starts"]:
+        kept = f"✓ {say(locale, 'starts.kept')}" if each["method"] == found["chosen"] else ""
+        lines.append((say(locale, f"starts.method.{each['method']}"), each["fa"], each["en"], kept))
+    return [f"{name}\tfa {number(locale, fa, 3)}\ten {number(locale, en, 3)}\t{kept}" for name, fa, en, kept in lines]

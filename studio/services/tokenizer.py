@@ -63,8 +63,17 @@ def of_dataset(studio: Studio, model: str, name: str, *, characters: int | None 
         StudioError: ``data.no_such_dataset``, ``tokenizer.no_words`` or ``model.*``.
     """
     tokenizer = load_tokenizer(locate_tokenizer(model, studio.settings))
+    return _measure(tokenizer, first_lines(studio, name, characters=characters))
+
+
+def first_lines(studio: Studio, name: str, *, characters: int | None = DATASET_CHARACTERS) -> Iterator[str]:
+    """The lines of a stored dataset until they have `characters` (None: all of them).
+
+    Raises:
+        StudioError: ``data.no_such_dataset``.
+    """
     lines = _lines(datasets.folder(studio, name))
-    return _measure(tokenizer, lines if characters is None else _first(lines, characters))
+    return lines if characters is None else _first(lines, characters)
 
 
 def of_file(studio: Studio, model: str, path: Path) -> Fertility:

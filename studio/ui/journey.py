@@ -24,7 +24,7 @@ def build_studio(studio: Studio) -> FastAPI:
     """The studio's pages in both languages."""
     panels = {
         name: panel
-        for tab in (start_tab, data_tab, train_tab, chat_tab, models_tab, settings_tab)
+        for tab in (start_tab, data_tab, vocabulary_tab, train_tab, chat_tab, models_tab, settings_tab)
         for name, panel in tab.panels(studio).items()
     }
     return build_site(

@@ -29,6 +29,8 @@ def bases_view(locale: str, studio: Studio) -> Markup:
 
 
 def _note(locale: str, reference: str) -> str:
+    if reference.startswith("local:"):
+        return say(locale, "models.expanded_note")
     return say(locale, "models.starter_note") if reference == models.STARTERS[0] else ""
 
 

@@ -11,7 +11,7 @@ from studio.jobs.store import ACTIVE, PENDING
 from studio.recipes import Recipe, override
 from studio.services import datasets, jobs, models, training
 from studio.services.studio import Studio
-from studio.ui import parts
+from studio.ui import parts, vocabulary_views
 from studio.ui.handlers import guarded, inform
 from studio.ui.parts import Markup
 from studio.ui.plots import live_curves
@@ -100,11 +100,13 @@ def answers_view(locale: str, studio: Studio, run_id: str) -> Markup:
 def status_view(locale: str, studio: Studio) -> Markup:
     """What runs now, for the header of every tab."""
     active = [job for job in jobs.listing(studio, active_only=True) if job.state in ACTIVE]
+    mark = vocabulary_views.state_mark(studio)
     if not active:
-        return Markup("")
+        return mark
     job = active[0]
     percent = say(locale, "progress.percent", percent=number(locale, int(100 * job.progress)))
-    return parts.join([parts.status_pill(locale, job.state), parts.code(job.title), Markup(f" <bdi>{percent}</bdi>")])
+    pill = parts.status_pill(locale, job.state)
+    return parts.join([pill, parts.code(job.title), Markup(f" <bdi>{percent}</bdi>"), mark])
 
 
 def panels(studio: Studio) -> dict[str, Any]:

@@ -1,128 +1,214 @@
-"""The vocabulary tab: what Persian costs under a model's tokenizer, next to English."""
+"""The vocabulary tab: what Persian costs a model, learning new tokens for it, choosing how many, comparing bases."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
 from studio.errors import StudioError
-from studio.i18n import explain, number, say
-from studio.services import datasets, models, tokenizer
+from studio.i18n import say
+from studio.services import datasets, jobs, models, vocabulary
 from studio.services.studio import Studio
-from studio.tokenizer.fertility import Fertility, Piece
-from studio.ui import parts
+from studio.ui import parts, vocabulary_size, vocabulary_starts
 from studio.ui.handlers import guarded, inform
-from studio.ui.parts import Markup
-from studio.ui.widgets import PLAIN, html_block, pulse
+from studio.ui.plots import figure_html
+from studio.ui.vocabulary_cost import base_view, compared_view, letters_view, measured_view, needs_fetching
+from studio.ui.vocabulary_views import active_job, learning_view
+from studio.ui.widgets import PLAIN, html_block, live_panel, pulse
 
+BASE, LEARNING = "vocabulary_base", "learning"
 CHOICES_SECONDS = 4.0
-COLUMNS = ("text", "tokens_per_word", "characters_per_token", "bytes_per_token", "continued")
+SIZE = 20_000
+SCRIPT = "arabic"
 
 
-def cost_view(locale: str, cost: tokenizer.Cost, others: list[tuple[str, Fertility]]) -> Markup:
-    """Three figures, and the table of Persian next to English and the user's own texts."""
-    figures = parts.figures(
-        [
-            (number(locale, cost.persian.tokens_per_word, 2), say(locale, "vocabulary.fertility"), ""),
-            (
-                number(locale, cost.parity, 2),
-                say(locale, "vocabulary.parity"),
-                say(locale, "vocabulary.parity_note"),
-            ),
-            (_share(locale, cost.persian.continued_word_share), say(locale, "vocabulary.cut"), ""),
-        ]
-    )
-    rows = [
-        _row(locale, say(locale, "vocabulary.row.persian"), cost.persian),
-        _row(locale, say(locale, "vocabulary.row.english"), cost.english),
-        *[_row(locale, label, found) for label, found in others],
-    ]
-    headers = [say(locale, f"vocabulary.column.{name}") for name in COLUMNS]
-    table = parts.table(rows, headers, rtl=locale == "fa", numeric=range(1, len(COLUMNS)))
-    note = parts.paragraph(say(locale, "vocabulary.table_note"), soft=True)
-    return parts.join([figures, parts.card(say(locale, "vocabulary.table"), parts.join([table, note]))])
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a user chooses at the top: the base, texts and a sentence; and the button that fetches the base."""
+
+    model: gr.Dropdown
+    corpus: gr.Dropdown
+    sentence: gr.Textbox
+    fetch: gr.Button
 
 
-def _row(locale: str, label: str, found: Fertility) -> list[object]:
-    return [
-        label,
-        number(locale, found.tokens_per_word, 2),
-        number(locale, found.characters_per_token, 2),
-        number(locale, found.bytes_per_token, 2),
-        _share(locale, found.continued_word_share),
-    ]
-
-
-def _share(locale: str, share: float) -> str:
-    return say(locale, "progress.percent", percent=number(locale, round(100 * share)))
-
-
-def sentence_view(locale: str, found: Fertility, pieces: list[Piece]) -> Markup:
-    """The sentence as chips in reading order: from the right when most of it is Persian."""
-    persian = sum("\u0600" <= letter <= "\u06ff" for piece in pieces for letter in piece.text)
-    letters = sum(letter.isalpha() for piece in pieces for letter in piece.text) or 1
-    chips = parts.chips([piece.label for piece in pieces], rtl=persian * 2 >= letters)
-    note = say(locale, "vocabulary.pieces_note", tokens=found.tokens, words=found.words)
-    return parts.card(say(locale, "vocabulary.pieces"), parts.join([chips, parts.paragraph(note, soft=True)]))
-
-
-def measured_view(locale: str, studio: Studio, model: str, sentence: str, dataset: str) -> Markup:
-    """Everything the tab shows; a model that is not here yet has an empty state that says how to get it."""
-    try:
-        found, pieces = tokenizer.of_sentence(studio, model, sentence)
-    except StudioError as error:
-        if error.code != "model.not_fetched":
-            raise
-        title, body = say(locale, "vocabulary.empty_title"), say(locale, "vocabulary.empty_body")
-        return parts.empty_state(title, body, example=explain(locale, error))
-    others = [(say(locale, "vocabulary.row.sentence"), found)]
-    if dataset:
-        others.append((dataset, tokenizer.of_dataset(studio, model, dataset)))
-    cost = tokenizer.against_english(studio, model)
-    return parts.join([sentence_view(locale, found, pieces), cost_view(locale, cost, others)])
+def panels(studio: Studio) -> dict[str, Any]:
+    """The live parts of the screen."""
+    return {
+        BASE: lambda locale, model: base_view(locale, studio, model),
+        LEARNING: lambda locale, _: learning_view(locale, studio),
+        vocabulary_starts.PANEL: lambda locale, name: vocabulary_starts.starts_view(locale, studio, name),
+    }
 
 
 def build(locale: str, studio: Studio) -> None:
     """The screen."""
+    given = _measure_part(locale, studio)
+    learn, stop, coming = _learn_part(locale, studio, given)
+    with gr.Column(visible=False) as explored:
+        shown = vocabulary_size.build(locale, studio, given.sentence, learn)
+        keeping, stop_rows = vocabulary_starts.build(locale, studio, shown.choice)
+    with gr.Accordion(say(locale, "vocabulary.compare_title"), open=False):
+        _compare_part(locale, studio)
 
-    def dataset_choices() -> list[tuple[str, str]]:
-        none = (say(locale, "vocabulary.no_dataset"), "")
-        return [none, *[(manifest.name, manifest.name) for manifest in datasets.listing(studio)]]
+    def refresh(model: str | None, chosen: str | None, awaited: str | None) -> list[Any]:
+        names = vocabulary_size.names(studio)
+        value = awaited if awaited in names else chosen if chosen in names else next(iter(names), None)
+        return [
+            gr.update(choices=models.choices(studio)),
+            gr.update(visible=needs_fetching(studio, model or "")),
+            gr.update(choices=_texts(studio)),
+            gr.update(choices=names, value=value),
+            "" if awaited in names else awaited or "",
+            gr.update(visible=bool(names)),
+            gr.update(visible=active_job(studio, vocabulary.KIND) is not None),
+            vocabulary_starts.stop_update(studio),
+            vocabulary_starts.keep_update(studio, value),
+        ]
 
-    def measure(model: str, sentence: str, dataset: str) -> str:
-        return measured_view(locale, studio, model, sentence, dataset)
+    pulse(CHOICES_SECONDS).tick(
+        refresh, [given.model, shown.choice, coming],
+        [given.model, given.fetch, given.corpus, shown.choice, coming, explored, stop, stop_rows, keeping],
+        api_name="vocabulary_choices", queue=False, show_progress="hidden", **PLAIN,
+    )  # fmt: skip
 
-    def refresh(model: str, dataset: str) -> tuple[dict[str, object], dict[str, object]]:
-        found = dataset_choices()
-        kept = dataset if dataset in [value for _, value in found] else ""
-        return gr.update(choices=models.choices(studio), value=model), gr.update(choices=found, value=kept)
 
-    def fetch(model: str) -> None:
-        models.start_fetch(studio, model)
-        inform(locale, "models.fetching", model=model)
+def _texts(studio: Studio) -> list[str]:
+    """Datasets of the workspace, and the studio's own texts, which are imported when they are needed."""
+    stored = [manifest.name for manifest in datasets.listing(studio)]
+    return list(dict.fromkeys([*stored, *datasets.starter_names()]))
 
+
+def _measure_part(locale: str, studio: Studio) -> Given:
     html_block(parts.heading(say(locale, "vocabulary.title"), say(locale, "vocabulary.lead")))
+    bases = models.choices(studio)
     with gr.Row():
         model = gr.Dropdown(
-            models.choices(studio), label=say(locale, "vocabulary.model"), allow_custom_value=True, interactive=True
+            bases,
+            label=say(locale, "vocabulary.model"),
+            info=say(locale, "vocabulary.model_info"),
+            allow_custom_value=True,
+            interactive=True,
+            elem_id="base",
         )
-        dataset = gr.Dropdown(dataset_choices(), value="", label=say(locale, "vocabulary.dataset"), interactive=True)
+        corpus = gr.Dropdown(
+            _texts(studio), value=[], label=say(locale, "vocabulary.corpus"),
+            info=say(locale, "vocabulary.corpus_info"), multiselect=True, interactive=True, elem_id="corpus",
+        )  # fmt: skip
     sentence = gr.Textbox(
-        say(locale, "vocabulary.example"), label=say(locale, "vocabulary.sentence"), lines=2,
-        elem_id="sentence",
-    )  # fmt: skip
-    with gr.Row():
-        button = gr.Button(say(locale, "vocabulary.measure"), variant="primary", elem_id="measure")
-        fetch_button = gr.Button(say(locale, "models.fetch"), scale=0)
-    shown = html_block(elem_id="cost")
-    given = [model, sentence, dataset]
-    gr.on([button.click, sentence.submit], guarded(locale, measure), given, shown, api_name="fertility", **PLAIN)
-    fetch_button.click(guarded(locale, fetch), model, None, api_name="vocabulary_fetch", **PLAIN)
-    pulse(CHOICES_SECONDS).tick(
-        refresh,
-        [model, dataset],
-        [model, dataset],
-        api_name="vocabulary_choices",
-        queue=False,
-        show_progress="hidden",
-        **PLAIN,
+        say(locale, "vocabulary.example"), label=say(locale, "vocabulary.sentence"), lines=2, elem_id="sentence"
     )
+    with gr.Row(elem_classes=["actions"]):
+        button = gr.Button(say(locale, "vocabulary.measure"), elem_id="measure")
+        fetch_button = gr.Button(
+            say(locale, "vocabulary.fetch"), elem_id="vocabulary-fetch", visible=needs_fetching(studio, bases[0])
+        )
+    base = live_panel(BASE, bases[0], elem_id="base-state")
+    letters = html_block(elem_id="letters")
+    shown = html_block(elem_id="cost")
+    given = Given(model, corpus, sentence, fetch_button)
+    _measure_events(locale, studio, given, button, base, letters, shown)
+    return given
+
+
+def _measure_events(
+    locale: str, studio: Studio, given: Given, button: gr.Button, base: gr.HTML, letters: gr.HTML, shown: gr.HTML
+) -> None:
+    def measure(reference: str, text: str, names: list[str] | str | None) -> str:
+        return measured_view(locale, studio, reference, text, _listed(names))
+
+    def fetch(reference: str) -> None:
+        models.start_fetch(studio, reference)
+        inform(locale, "models.fetching", model=reference)
+
+    def look(reference: str, names: list[str] | str | None) -> str:
+        return letters_view(locale, studio, reference, _listed(names))
+
+    def follow(reference: str | None) -> str:
+        return reference or ""
+
+    model, corpus, sentence = given.model, given.corpus, given.sentence
+    gr.on([button.click, sentence.submit], guarded(locale, measure), [model, sentence, corpus], shown,
+          api_name="fertility", **PLAIN)  # fmt: skip
+    given.fetch.click(guarded(locale, fetch), model, None, api_name="vocabulary_fetch", **PLAIN)
+    model.change(follow, model, base, api_name="vocabulary_base_of", queue=False, **PLAIN)
+    gr.on([model.change, corpus.change], guarded(locale, look), [model, corpus], letters,
+          api_name="vocabulary_letters", show_progress="hidden", **PLAIN)  # fmt: skip
+
+
+def _listed(names: list[str] | str | None) -> list[str]:
+    return [names] if isinstance(names, str) and names else list(names or [])
+
+
+def _learn_part(locale: str, studio: Studio, given: Given) -> tuple[gr.Button, gr.Button, gr.Textbox]:
+    """Learning; returns its button, the one that stops it, and what holds the name that is being learned."""
+    html_block(parts.heading(say(locale, "vocabulary.learn_title"), say(locale, "vocabulary.learn_lead")))
+    name = gr.Textbox(
+        "", label=say(locale, "vocabulary.name"), info=say(locale, "vocabulary.name_info"), elem_classes=["ltr"],
+        elem_id="vocabulary-name", placeholder=vocabulary.free_name(studio, models.choices(studio)[0]),
+    )  # fmt: skip
+    with gr.Accordion(say(locale, "knobs.advanced"), open=False), gr.Row():
+        size = gr.Number(
+            SIZE, label=say(locale, "vocabulary.size"), info=say(locale, "vocabulary.size_info"), precision=0,
+            minimum=1, elem_id="vocabulary-size",
+        )  # fmt: skip
+        script = gr.Textbox(
+            SCRIPT, label=say(locale, "vocabulary.script"), info=say(locale, "vocabulary.script_info"),
+            elem_classes=["ltr"],
+        )  # fmt: skip
+    with gr.Row(elem_classes=["actions"]):
+        button = gr.Button(say(locale, "vocabulary.learn"), variant="primary", elem_id="learn")
+        stop = gr.Button(say(locale, "train.stop"), variant="stop", visible=False, elem_id="learn-stop")
+    live_panel(LEARNING, elem_id="learning")
+    coming = gr.Textbox("", visible=False)
+    _learn_events(locale, studio, given, [name, size, script], button, stop, coming)
+    return button, stop, coming
+
+
+def _learn_events(
+    locale: str, studio: Studio, given: Given, knobs: list[Any], button: gr.Button, stop: gr.Button, coming: gr.Textbox
+) -> None:
+    def begin(model: str, names: list[str] | str | None, chosen: str, pieces: float, written: str) -> list[Any]:
+        job = vocabulary.learn_here(
+            studio, model, _listed(names), int(pieces or 0), chosen or "", script=(written or "").strip() or SCRIPT
+        )
+        inform(locale, "vocabulary.started", name=job.title)
+        next_name = gr.update(value="", placeholder=vocabulary.free_name(studio, model))
+        return [job.title, next_name, gr.update(visible=True)]
+
+    def halt() -> None:
+        job = active_job(studio, vocabulary.KIND)
+        if job is None:
+            raise StudioError("vocabulary.nothing_runs")
+        jobs.stop(studio, job.id)
+        inform(locale, "vocabulary.stopping")
+
+    def suggest(model: str | None) -> dict[str, Any]:
+        return gr.update(placeholder=vocabulary.free_name(studio, model or ""))
+
+    name = knobs[0]
+    asked = [given.model, given.corpus, *knobs]
+    button.click(guarded(locale, begin), asked, [coming, name, stop], api_name="vocabulary_learn", **PLAIN)
+    stop.click(guarded(locale, halt), None, None, api_name="vocabulary_stop", **PLAIN)
+    given.model.change(suggest, given.model, name, api_name="vocabulary_name", queue=False,
+                       show_progress="hidden", **PLAIN)  # fmt: skip
+
+
+def _compare_part(locale: str, studio: Studio) -> None:
+    html_block(parts.paragraph(say(locale, "vocabulary.compare_lead"), soft=True))
+    chosen = gr.Dropdown(
+        models.choices(studio), value=[], label=say(locale, "vocabulary.compare_models"), multiselect=True,
+        interactive=True, allow_custom_value=True, elem_id="compared-models",
+    )  # fmt: skip
+    with gr.Row(elem_classes=["actions"]):
+        button = gr.Button(say(locale, "vocabulary.compare"), elem_id="compare")
+    table = html_block(elem_id="compared")
+    picture = figure_html(locale, elem_id="compared-plot", visible=False)
+
+    def compare(names: list[str] | str | None) -> tuple[str, dict[str, Any]]:
+        shown, spec = compared_view(locale, studio, _listed(names) or models.fetched(studio))
+        return shown, gr.update(value=spec, visible=True)
+
+    button.click(guarded(locale, compare), chosen, [table, picture], api_name="vocabulary_compare", **PLAIN)

@@ -14,17 +14,32 @@ from gradio_client.exceptions import AppError
 
 from studio.errors import StudioError
 from studio.i18n import LOCALES, explain, say, sentences
-from studio.services import jobs
+from studio.services import expansion, jobs
 from studio.services.studio import open_studio
 from studio.settings import ROOT, Settings
+from studio.tokenizer.proof import untouched
 from tests.live import LiveStudio
 
-PANELS = ("story", "imports", "board", "answers", "status", "chat_memory", "bases", "merges", "all_jobs")
+PANELS = (
+    "story",
+    "imports",
+    "board",
+    "answers",
+    "status",
+    "chat_memory",
+    "bases",
+    "merges",
+    "all_jobs",
+    "vocabulary_base",
+    "learning",
+    "starts",
+)
 TEXT = "text\nسارا به باغ رفت\nکتاب خوب است\n"
 EVENTS = ("click", "change", "input", "submit", "tick", "upload", "select", "blur", "then", "success")
 CLOCKS = {"data_names", "vocabulary_choices", "runs", "chat_choices", "merge_choices"}
 ON_OPENING = {"expected_time", "device", "token", "workspace"}
-ROUND_THE_QUEUE = CLOCKS | ON_OPENING | {"show_run", "chat_stop", "chat_clear", "disk_use"}
+FOLLOWING = {"vocabulary_base_of", "vocabulary_name", "vocabulary_keep", "starts_of"}
+ROUND_THE_QUEUE = CLOCKS | ON_OPENING | FOLLOWING | {"show_run", "chat_stop", "chat_clear", "disk_use"}
 KNOBS = (2e-4, 16, 512, 2, 2, 3407)
 
 
@@ -122,13 +137,51 @@ def test_a_file_is_looked_at_imported_shown_and_deleted(page: Page, tmp_path: Pa
     assert lengths["visible"]
     chosen = page.ask("data_names", name)
     assert (chosen["value"], [name, name] in chosen["choices"]) == (name, True)
-    measured = page.ask("fertility", f"local:{tiny_model}", "کتاب خوب است.", name)
+    measured = page.ask("fertility", f"local:{tiny_model}", "کتاب خوب است.", [name])
     assert say(page.locale, "vocabulary.pieces") in measured
     assert name in measured
     wrong = page.refusal("data_import", [handle_file(str(file))], f"{name}-2", "", "", "text", "body", *columns[1:])
     assert wrong == page.sentence("data.no_such_column", column="body", columns="text")
     page.ask("data_delete", name)
     assert page.refusal("data_delete", name) == page.sentence("data.no_such_dataset", name=name)
+
+
+def test_a_vocabulary_is_learned_seen_at_every_size_taken_and_deleted(page: Page, tiny_model: Path) -> None:
+    model, name, sentence = f"local:{tiny_model}", f"words-{page.locale}", "کتاب‌ها را می‌خوانم."
+    coming, _ = page.ask("vocabulary_learn", model, ["sample-stories"], name, 400, "arabic")
+    assert coming == name
+    studio = open_studio(Settings(page.live.workspace))
+    assert jobs.wait(studio, jobs.listing(studio)[0].id).state == "done"
+    assert name in page.ask("learning", "", "")["html"]
+    chosen = page.ask("vocabulary_choices", model, None, coming)
+    assert (chosen[2]["value"], chosen[3]) == (name, ""), "what was learned is chosen by itself"
+    advice, slider, figures, curve, chips, behind, english, tokens = page.ask("vocabulary_show", name, sentence, "")
+    assert say(page.locale, "vocabulary.advice.nothing_frequent", enough=500) in advice
+    assert slider["maximum"] == 400
+    assert say(page.locale, "vocabulary.saving") in figures
+    assert [mark["x"] for mark in curve["value"]["marks"]][1] == slider["value"]
+    assert 'class="marked"' in chips
+    assert "local:" in behind
+    assert say(page.locale, "vocabulary.english_title") in english
+    assert tokens.count("<tr>") > 200
+    smaller = page.ask("vocabulary_size", name, 20, sentence, "")
+    assert smaller[0] != figures
+    assert smaller[1]["value"]["series"] == curve["value"]["series"]
+    measured = page.ask("vocabulary_english", name, 20)
+    checked = sum(bool(line.strip()) for line in untouched(expansion.view(studio, name).vocabulary))
+    assert say(page.locale, "vocabulary.english", changed=0, checked=checked) in measured
+    assert say(page.locale, "vocabulary.tokens_shown", shown=0, count=0) in page.ask(
+        "vocabulary_tokens", name, 20, "ژژژ"
+    )
+    taken = page.ask("vocabulary_use", name, 20)
+    assert taken["value"] == f"{name}-20"
+    assert say(page.locale, "starts.none") in page.ask("starts", taken["value"], "")["html"]
+    left = page.ask("vocabulary_delete_sure", taken["value"])
+    assert left["value"] == name
+    table, plot = page.ask("vocabulary_compare", [model])
+    assert say(page.locale, "vocabulary.compared.parity") in table
+    assert plot["value"]["sideways"]
+    assert page.ask("vocabulary_letters", model, ["sample-stories"]) == ""
 
 
 def test_windows_1256_is_offered_and_filled_in(page: Page, tmp_path: Path) -> None:
@@ -153,6 +206,18 @@ def test_refusals_speak_the_language_of_the_page(page: Page, tmp_path: Path) -> 
         page.sentence("hub.bad_id", repo=bad): ("data_import_hub", (bad, "", "train", 10, "x")),
         page.sentence("model.bad_reference", reference=bad): ("models_fetch", (bad,)),
         page.sentence("hub.bad_token"): ("token_set", (bad,)),
+        page.sentence("vocabulary.no_corpus"): ("vocabulary_learn", (bad, [], "", 100, "arabic")),
+        page.sentence("vocabulary.bad_name", name="A/B", suggestion="b"): (
+            "vocabulary_learn", ("starter:smollm2-135m", ["sample-prose"], "A/B", 100, "arabic"),
+        ),
+        page.sentence("model.not_fetched", reference="starter:gemma3-270m"): (
+            "vocabulary_learn", ("starter:gemma3-270m", ["sample-prose"], "", 100, "arabic"),
+        ),
+        page.sentence("vocabulary.nothing_runs"): ("vocabulary_stop", ()),
+        page.sentence("vocabulary.unknown", name=bad): ("vocabulary_show", (bad, "", "")),
+        page.sentence("vocabulary.unknown", name="../x"): ("vocabulary_delete", ("../x",)),
+        page.sentence("vocabulary.unknown", name=""): ("vocabulary_use", (None, 3)),
+        page.sentence("vocabulary.nothing_to_compare"): ("vocabulary_compare", ([],)),
         page.sentence("run.unknown", run=bad): ("stop", (bad,)),
         page.sentence("run.unknown", run=""): ("resume", (None,)),
         page.sentence("publish.no_run"): ("merge", (None, "")),
