@@ -28,9 +28,10 @@ from typing import Any
 
 from studio.data.script import persian_share
 from studio.jobs.events import Progress
+from studio.memory import peak_memory
 from studio.tokenizer.corpus import Part
 from studio.tokenizer.expand import Watch
-from studio.tokenizer.making import make, peak_memory
+from studio.tokenizer.making import make
 
 ENCODED = 8_000_000
 LETTERS = "ابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهی"
@@ -64,7 +65,7 @@ def train_fresh(corpus: list[Path], size: int) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     return {
         "seconds": seconds,
-        "peak_memory_bytes": peak_memory(0),
+        "peak_memory_bytes": peak_memory(),
         "processor_seconds": processor_seconds(),
         "vocabulary": tokenizer.get_vocab_size(),
     }

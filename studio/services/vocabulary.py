@@ -14,6 +14,7 @@ from studio.data.read import read_lines
 from studio.data.starters import story_pairs
 from studio.errors import StudioError
 from studio.jobs.store import ENDED, Job, NewJob
+from studio.memory import peak_memory
 from studio.models.files import locate_tokenizer
 from studio.models.reference import parse_reference
 from studio.services import datasets
@@ -21,7 +22,6 @@ from studio.services.studio import Studio
 from studio.tokenizer import vocabulary as folders
 from studio.tokenizer.corpus import find_parts
 from studio.tokenizer.families import read_family
-from studio.tokenizer.making import peak_memory
 from studio.tokenizer.report import count_changed, count_unreachable, load, measure
 from studio.tokenizer.scripts import find_script
 from studio.tokenizer.vocabulary import Vocabulary
@@ -224,7 +224,7 @@ def cut(folder: Path, size: int, out: Path) -> dict[str, Any]:
     changed, checked = count_changed(before, after, _own_english())
     return {
         "seconds": time.perf_counter() - start,
-        "peak_memory_bytes": peak_memory(0),
+        "peak_memory_bytes": peak_memory(),
         **_sizes(found),
         "base_tokens_per_word": found.curve[0] / found.words,
         "tokens_per_word": found.curve[-1] / found.words,
@@ -262,7 +262,7 @@ def report(folder: Path, text: Path, english: Path | None = None) -> dict[str, A
         raise StudioError("tokenizer.no_words") from error
     return {
         "seconds": time.perf_counter() - start,
-        "peak_memory_bytes": peak_memory(0),
+        "peak_memory_bytes": peak_memory(),
         **_sizes(found),
         **asdict(measured),
         "method": found.method,

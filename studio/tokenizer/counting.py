@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from studio.memory import peak_memory
+
 START = b"\x00"
 """Stands before a word that opens a line or follows a tab: no space comes before it, so it is cut otherwise."""
 
@@ -32,7 +34,8 @@ class Counts:
     """Unique words with a character of the target script, as UTF-8, and how often each stands.
 
     `words` counts all words of the corpus, `target` those with the script; `forgotten` of these were dropped because
-    there were more unique words than memory may hold, the rarest first.
+    there were more unique words than memory may hold, the rarest first. `beside` is memory in bytes: what the
+    processes that counted held at most, all together.
     """
 
     types: dict[bytes, int] = field(default_factory=dict)
@@ -40,6 +43,7 @@ class Counts:
     target: int = 0
     bytes: int = 0
     forgotten: int = 0
+    beside: int = 0
 
 
 def count_words(
@@ -62,8 +66,10 @@ def count_words(
         tick: Called with the bytes counted so far; may raise to stop.
     """
     found = Counts()
-    for part in _counted(iter(blocks), pattern, workers or os.cpu_count() or 1):
+    processes = workers or os.cpu_count() or 1
+    for part in _counted(iter(blocks), pattern, processes):
         _add(found, part, kept)
+        found.beside = max(found.beside, part.beside * processes)
         tick(found.bytes)
     return found
 
@@ -99,7 +105,7 @@ def blocks_of(texts: Iterable[str], size: int = BLOCK_BYTES) -> Iterator[bytes]:
 
 
 def count_block(block: Block, pattern: str) -> Counts:
-    """Count one block; this runs in a process of its own."""
+    """Count one block."""
     if isinstance(block, tuple):
         path, start, stop = block
         with path.open("rb") as file:
@@ -125,6 +131,12 @@ def count_block(block: Block, pattern: str) -> Counts:
     return found
 
 
+def _count_apart(block: Block, pattern: str) -> Counts:
+    found = count_block(block, pattern)
+    found.beside = peak_memory()
+    return found
+
+
 def _counted(blocks: Iterator[Block], pattern: str, workers: int) -> Iterator[Counts]:
     first = list(islice(blocks, 2))
     if len(first) < 2 or workers < 2:
@@ -134,12 +146,12 @@ def _counted(blocks: Iterator[Block], pattern: str, workers: int) -> Iterator[Co
     # Not forked: a worker of the studio has threads, and a copy of their locks would never open.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        running: list[Future[Counts]] = [pool.submit(count_block, block, pattern) for block in first]
+        running: list[Future[Counts]] = [pool.submit(_count_apart, block, pattern) for block in first]
         try:
             for block in blocks:
                 if len(running) >= workers + _QUEUED:
                     yield running.pop(0).result()
-                running.append(pool.submit(count_block, block, pattern))
+                running.append(pool.submit(_count_apart, block, pattern))
             while running:
                 yield running.pop(0).result()
         finally:

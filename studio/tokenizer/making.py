@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from studio.errors import StudioError
+from studio.memory import peak_memory
 from studio.tokenizer.apart import Apart, plain_words, train_bytes, train_sentencepiece
-from studio.tokenizer.corpus import Part, blocks
+from studio.tokenizer.corpus import Part, blocks, read_block
 from studio.tokenizer.counting import START, Block, Counts, count_words
 from studio.tokenizer.cutting import cut_words
 from studio.tokenizer.expand import Watch, count_corpus, learn
@@ -24,7 +22,6 @@ from studio.tokenizer.scripts import find_script
 from studio.tokenizer.vocabulary import Method, Vocabulary, check_out, write_vocabulary
 
 _LEARNING = "progress.vocabulary.merge"
-_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 
 
 def make(
@@ -65,10 +62,13 @@ def make(
     start = time.perf_counter()
     target = find_script(script)
     check_out(out)
-    family = read_family(folder)
+    read_family(folder)  # refuses before the corpus is read, and is not held meanwhile
     counts = count_corpus(parts, target, watch, workers=workers)
+    counting = peak_memory() + counts.beside  # those processes are gone before this one holds most
+    family = read_family(folder)
     if method == "continued":
         vocabulary = learn(family, counts, size, target, watch, reference=reference)
+        counts.types.clear()  # two tokenizers are loaded next
         _check_added(vocabulary.added, size, at_most)
         definition = extend(family.definition, vocabulary.extension)
         found = _figures(family, definition, vocabulary, english) | _from_curve(vocabulary)
@@ -81,7 +81,7 @@ def make(
     write_vocabulary(family, vocabulary.model_copy(update={"corpus": named}), out, definition)
     return {
         "seconds": time.perf_counter() - start,
-        "peak_memory_bytes": peak_memory(workers),
+        "peak_memory_bytes": max(counting, peak_memory()),
         **found,
         "out": str(out),
         "method": method,
@@ -94,14 +94,6 @@ def _check_added(added: int, size: int, at_most: bool) -> None:
         raise StudioError("vocabulary.nothing_new")
     if added < size and not at_most:
         raise StudioError("vocabulary.too_large", size=size, available=added)
-
-
-def peak_memory(workers: int | None = None) -> int:
-    """Most bytes this process has held and, beside it, as many of its largest child as there were workers."""
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    cores = (os.cpu_count() or 1) if workers is None else workers
-    return (own + cores * child) * _UNIT
 
 
 def _figures(
@@ -151,9 +143,4 @@ def _train_apart(family: Family, parts: Sequence[Part], size: int, watch: Watch,
 def _texts(found: Iterable[Block], watch: Watch) -> Iterator[str]:
     for block in found:
         watch.tick(0.5, _LEARNING)
-        if isinstance(block, tuple):
-            path, start, stop = block
-            with path.open("rb") as file:
-                file.seek(start)
-                block = file.read(stop - start)
-        yield block.replace(START, b"").decode("utf8", "ignore")
+        yield read_block(block).replace(START, b"").decode("utf8", "ignore")

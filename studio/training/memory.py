@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import resource
-import sys
-
 import psutil
 import torch
+
+from studio.memory import peak_memory
 
 
 def memory_now(*, cuda: bool) -> int:
@@ -18,5 +17,4 @@ def memory_peak(*, cuda: bool) -> int:
     """Bytes held at most so far, on CUDA or resident."""
     if cuda:
         return int(torch.cuda.max_memory_allocated())
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return peak_memory()

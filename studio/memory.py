@@ -1,0 +1,22 @@
+"""The most memory that this process has held."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+
+_STATUS = Path("/proc/self/status")
+
+
+def peak_memory() -> int:
+    """Bytes resident at most since the program began.
+
+    Linux keeps ``ru_maxrss`` of whoever started the program: a counting process of 100 MB under a studio of 366 said
+    366. Its ``VmHWM`` begins anew with each program.
+    """
+    if _STATUS.exists():
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
