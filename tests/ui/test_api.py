@@ -39,7 +39,8 @@ EVENTS = ("click", "change", "input", "submit", "tick", "upload", "select", "blu
 CLOCKS = {"data_names", "vocabulary_choices", "runs", "chat_choices", "merge_choices"}
 ON_OPENING = {"expected_time", "device", "token", "workspace"}
 FOLLOWING = {"vocabulary_base_of", "vocabulary_name", "vocabulary_keep", "starts_of"}
-ROUND_THE_QUEUE = CLOCKS | ON_OPENING | FOLLOWING | {"show_run", "chat_stop", "chat_clear", "disk_use"}
+AT_ONCE = {"vocabulary_size", "show_run", "chat_stop", "chat_clear", "disk_use"}
+ROUND_THE_QUEUE = CLOCKS | ON_OPENING | FOLLOWING | AT_ONCE
 KNOBS = (2e-4, 16, 512, 2, 2, 3407)
 
 
