@@ -197,7 +197,10 @@ class _Body:
         self._first, self._parts = first, parts
         self._device, self._dtype = tables.input.device, tables.input.dtype
         # Gemma multiplies what it looks up by the square root of its width.
-        self._scale = float(getattr(self._embedding, "scalar_embed_scale", 1.0))
+        some = torch.arange(min(first, 256), device=self._device)
+        with torch.no_grad():
+            found, rows = self._embedding(some).float(), tables.input[some].float()
+        self._scale = float((found * rows).sum() / rows.square().sum())
 
     def loss(
         self, passages: Sequence[Sequence[int]], read: torch.Tensor, written: torch.Tensor, *, compare: bool

@@ -236,3 +236,72 @@ def test_passages_are_drawn_from_all_of_a_corpus_between_words(tmp_path: Path) -
     assert set(drawn) <= set(words)
     assert max(words.index(word) for word in drawn) > 4000
     assert not (tmp_path / ROWS).exists()
+
+
+def gemma(folder: Path, vocabulary: int) -> Any:
+    """A random Gemma-3, which multiplies what it looks up by the square root of its width."""
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    config = Gemma3TextConfig(
+        vocab_size=vocabulary,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        pad_token_id=0,
+    )
+    torch.manual_seed(2)
+    model = Gemma3ForCausalLM(config).eval()
+    torch.nn.init.normal_(model.get_input_embeddings().weight)  # large, or the layers drown what was looked up
+    return model
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma"])
+def test_the_loss_is_that_of_the_model_with_its_rows_in_place(tmp_path: Path, family: str) -> None:
+    files = build_base(tmp_path / "base", tied=True)
+    folder = tmp_path / "extended"
+    vocabulary = learn_for(files.folder, folder)
+    model = load_base(files, dtype=torch.float32)[0] if family == "llama" else gemma(tmp_path, vocabulary.first)
+    ids = load_tokenizer(files.folder).get_vocab(with_added_tokens=False)
+    rows = closed_form("mean", vocabulary, ids, tables_of(model), 0)
+    passages = [[0, *ids_of(folder, text)] for text in CORPUS[:6]]
+    body = fitting._Body(model, tables_of(model), vocabulary.first, spell(vocabulary, ids))
+    with torch.no_grad():
+        loss, touched = body.loss(passages, rows.input, rows.input, compare=False)
+    met = {token for passage in passages for token in passage if token >= vocabulary.first}
+    assert {place + vocabulary.first for place in touched.tolist()} == met
+    place_rows(model, rows)
+    end = vocabulary.first + vocabulary.added
+    losses = []
+    with torch.inference_mode():
+        for passage in passages:
+            logits = model(torch.tensor([passage[:-1]])).logits[0, :, :end]
+            losses.append(torch.nn.functional.cross_entropy(logits, torch.tensor(passage[1:]), reduction="none"))
+    torch.testing.assert_close(loss, torch.cat(losses).mean(), rtol=1e-5, atol=1e-5)
+
+
+def test_distillation_looks_where_each_token_ends(tmp_path: Path) -> None:
+    files = build_base(tmp_path / "base", tied=True)
+    folder = tmp_path / "extended"
+    vocabulary = learn_for(files.folder, folder)
+    model, _ = load_base(files, dtype=torch.float32)
+    ids = load_tokenizer(files.folder).get_vocab(with_added_tokens=False)
+    body = fitting._Body(model, tables_of(model), vocabulary.first, spell(vocabulary, ids))
+    texts = CORPUS[:3]
+    found = body._old_states([[0, *ids_of(folder, text)] for text in texts])
+
+    def bytes_until(where: Path, text: str) -> list[int]:
+        tokenizer = load_tokenizer(where)
+        lengths = [len(tokenizer.id_to_token(token) or "") for token in ids_of(where, text)]  # one character a byte
+        return [sum(lengths[:place]) for place in range(len(lengths) + 1)]
+
+    expected = []
+    with torch.inference_mode():
+        for text in texts:
+            read = torch.tensor([[0, *ids_of(files.folder, text)]])
+            states = model.get_decoder()(read, use_cache=False).last_hidden_state[0]
+            old, new = bytes_until(files.folder, text), bytes_until(folder, text)
+            expected += [states[old.index(end)] for end in new[:-1]]
+    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-4, atol=1e-5)
