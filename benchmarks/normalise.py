@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from studio.data.persian import normalise
+from studio.data.persian.normalise import normalise
 
 Side = Callable[[str], str]
 JOINER = "\u200c"

@@ -72,6 +72,27 @@ def import_data(work: Work) -> dict[str, Any]:
     return manifest.model_dump(mode="json")
 
 
+def clean_data(work: Work) -> dict[str, Any]:
+    """Clean a dataset into a new one, as `studio.services.cleaning` asks."""
+    from studio.data.cleaning.clean import clean
+    from studio.data.cleaning.switches import Switches
+
+    given, target = work.job.arguments, work.settings.datasets
+    earlier = target / given["earlier"] if given["earlier"] else None
+    done = clean(
+        target / given["name"],
+        target,
+        given["out"],
+        Switches.model_validate(given["switches"]),
+        suites=[Path(file) for file in given["against"]],
+        # It may have been deleted while this job waited.
+        earlier=earlier if earlier is not None and earlier.exists() else None,
+        progress=work.progress,
+        stopping=work.stopping,
+    )
+    return done.figures()
+
+
 def train(work: Work) -> dict[str, Any]:
     """Train a run from its frozen recipe: argument `run`."""
     from studio.models.files import locate
@@ -197,6 +218,7 @@ def expand_model(work: Work) -> dict[str, Any]:
 TASKS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "fetch": fetch_model,
     "import": import_data,
+    "clean": clean_data,
     "train": train,
     "merge": merge_model,
     "bits": measure_bits,

@@ -1,4 +1,4 @@
-"""``data import | list | delete``: datasets from files."""
+"""``data import | list | delete | clean | report | export``: datasets from files, cleaned, and back to files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from studio.commands.speech import Detach, Json, Language, Workspace, speaking
 from studio.data.columns import Mapping, guess
 from studio.errors import StudioError
 from studio.i18n import say
-from studio.services import datasets
+from studio.services import cleaning, datasets
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: import, list, delete.")
+app = typer.Typer(no_args_is_help=True, help="Datasets: import, list, delete, clean, report, export.")
 
 Columns = Annotated[
     list[str] | None, typer.Option("--column", help="ROLE=COLUMN, as in text=body or prompt=question; repeat it.")
@@ -61,6 +61,65 @@ def delete(
     with speaking(json, workspace, language) as speech:
         datasets.delete(speech.studio, name, anyway=anyway)
         speech.tell({"deleted": name}, say(speech.locale, "data.deleted", name=name))
+
+
+@app.command("clean")
+def clean(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="llama_persian, documents or chats; else by the kind of data.")
+    ] = None,
+    choices: Annotated[
+        list[str] | None, typer.Option("--set", help="RULE=off, RULE=on or RULE=NUMBER, as language=0.8; repeat it.")
+    ] = None,
+    out: Annotated[str | None, typer.Option("--out", help="Name of the new dataset; else NAME-clean.")] = None,
+    against: Annotated[
+        list[Path] | None, typer.Option("--against", help="A file of evaluation texts to take out; repeat it.")
+    ] = None,
+    detach: Detach = False,
+    json: Json = False,
+    workspace: Workspace = None,
+    language: Language = None,
+) -> None:
+    """Clean a dataset into a new one, with a ledger of what was dropped and why; the old one stays."""
+    with speaking(json, workspace, language) as speech:
+        suites = [file.expanduser().resolve() for file in against or []]
+        job = cleaning.start_clean(speech.studio, name, preset=preset, choices=choices or [], out=out, against=suites)
+        found = speech.follow(job, detach=detach)
+        if found["state"] != "done":
+            speech.tell(found)
+            return
+        dropped = [
+            f"{say(speech.locale, f'clean.rules.{rule}')}\t{each['units']}\t{each['bytes']}"
+            for rule, each in found["dropped"].items()
+        ]
+        told = {key: found[key] for key in ("name", "rows_in", "rows_out", "bytes_in", "bytes_out", "seconds")}
+        speech.tell(found, *(f"{key}: {value}" for key, value in told.items()), *dropped)
+
+
+@app.command("report")
+def report(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    json: Json = False,
+    workspace: Workspace = None,
+    language: Language = None,
+) -> None:
+    """Say how healthy a dataset is: language, ye and kaf, half-spaces, duplicates, lengths, licence."""
+    with speaking(json, workspace, language) as speech:
+        speech.tell(cleaning.report(speech.studio, name))
+
+
+@app.command("export")
+def export(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    out: Annotated[Path, typer.Option("--out", help="A new file: .jsonl, .txt or .parquet.")],
+    json: Json = False,
+    workspace: Workspace = None,
+    language: Language = None,
+) -> None:
+    """Write a dataset to a file."""
+    with speaking(json, workspace, language) as speech:
+        speech.tell(cleaning.export(speech.studio, name, out.expanduser().resolve()))
 
 
 def _mapping(files: list[Path], columns: list[str], encoding: str | None) -> Mapping:

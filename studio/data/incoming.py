@@ -19,7 +19,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from studio.data.manifest import FILE, Manifest, check_name
+from studio.data.manifest import FILE, Cleaned, Manifest, check_name
 from studio.data.mapping import Mapping
 from studio.data.sample import Chat, Kind, Pair, Sample, Text, kind_of, strings
 from studio.data.script import count_letters
@@ -93,8 +93,20 @@ class Incoming:
         if len(self._buffer) >= GROUP_ROWS or self._buffered >= GROUP_CHARACTERS:
             self._flush()
 
+    def finish(self) -> tuple[int, int, int]:
+        """Write out what is buffered; rows, characters and UTF-8 bytes of all samples."""
+        self._flush()
+        return self._rows, self._characters, self._bytes
+
     def commit(
-        self, *, mapping: Mapping, source: str, licence: str | None, encoding: str | None, files: list[str]
+        self,
+        *,
+        mapping: Mapping,
+        source: str,
+        licence: str | None,
+        encoding: str | None,
+        files: list[str],
+        cleaned: Cleaned | None = None,
     ) -> Manifest:
         """Write the manifest and give the folder its name.
 
@@ -122,6 +134,7 @@ class Incoming:
             trimmed=dict(self.trimmed),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             files=files,
+            cleaned=cleaned,
         )
         (self.folder / FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf8")
         try:

@@ -21,6 +21,30 @@ _LETTERS = "a-z0-9۰-۹آابپتثجچحخدذرزژسشصضطظعغفقکگل�
 _NAME = re.compile(f"[{_LETTERS}][{_LETTERS}_-]{{0,{NAME_LIMIT - 1}}}")
 
 
+class Cleaned(BaseModel):
+    """Where a cleaned dataset comes from; its ``ledger.json`` has the rest.
+
+    Attributes:
+        parent: Name of the dataset it was made of, which stays as it was.
+        parent_sha256: Hash of that dataset's samples at the time.
+        preset: Preset of `studio.data.cleaning.filters`.
+        off: Rules that were off.
+        values: Thresholds of the rules.
+        normalised: Whether the texts were normalised.
+        against: Names of the evaluation files whose texts were taken out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    parent: str
+    parent_sha256: str
+    preset: str
+    off: list[str]
+    values: dict[str, float]
+    normalised: bool
+    against: list[str]
+
+
 class Manifest(BaseModel):
     """Facts about a dataset, fixed when it was imported.
 
@@ -35,6 +59,7 @@ class Manifest(BaseModel):
         trimmed: Samples that were shortened, by reason.
         created: Time of the import, ISO 8601, UTC.
         files: Names of the imported files, or of the Hub dataset.
+        cleaned: How a cleaning made it of another dataset, if one did.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,6 +79,7 @@ class Manifest(BaseModel):
     trimmed: dict[str, int] = {}
     created: str
     files: list[str]
+    cleaned: Cleaned | None = None
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -7,6 +7,7 @@ import tempfile
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,15 @@ from studio.workspace import disk_error
 
 __all__ = [
     "CountTokens",
+    "Group",
     "Manifest",
     "check_name",
     "delete",
     "import_files",
     "list_datasets",
+    "list_groups",
     "plain_text",
+    "read_group",
     "read_manifest",
     "read_samples",
     "sample_rows",
@@ -143,6 +147,41 @@ def read_samples(folder: Path) -> Iterator[Sample]:
         with _whole(folder), pq.ParquetFile(part) as table:
             for batch in table.iter_batches(batch_size=BATCH_ROWS):
                 yield from _samples(kind, batch.to_pylist())
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A piece of a dataset that is read at once, of at most `incoming.GROUP_CHARACTERS`: where it is, its rows."""
+
+    part: Path
+    number: int
+    first: int
+    rows: int
+
+
+def list_groups(folder: Path) -> list[Group]:
+    """The pieces of a dataset in their order; several processes can read one each.
+
+    Raises:
+        StudioError: ``data.dataset_damaged``.
+    """
+    found, first = list[Group](), 0
+    for part in _parts(folder):
+        with _whole(folder), pq.ParquetFile(part) as table:
+            for number in range(table.num_row_groups):
+                found.append(Group(part, number, first, table.metadata.row_group(number).num_rows))
+                first += found[-1].rows
+    return found
+
+
+def read_group(group: Group, kind: Kind) -> list[Sample]:
+    """The samples of one piece.
+
+    Raises:
+        StudioError: ``data.dataset_damaged``.
+    """
+    with _whole(group.part.parent), pq.ParquetFile(group.part) as table:
+        return list(_samples(kind, table.read_row_group(group.number).to_pylist()))
 
 
 def sample_rows(folder: Path, start: int, count: int) -> list[Sample]:

@@ -28,6 +28,10 @@ CHAT = {"text", "tokens", "tokens_per_second", "characters_per_second"}
 RUN = {"job", "run", "state", "steps", "loss", "tokens_per_second", "characters_per_second", "seconds",
        "peak_memory_bytes"}  # fmt: skip
 MERGE = {"out", "files", "bytes", "tensors_checked", "bits_per_byte_before", "bits_per_byte_after"}
+CLEAN = {"rows_in", "rows_out", "characters_in", "characters_out", "dropped", "seconds", "megabytes_per_second",
+         "peak_memory_bytes"}  # fmt: skip
+REPORT = {"name", "kind", "rows", "characters", "bytes", "licence", "source", "persian_share", "languages",
+          "arabic_ye_kaf_share", "half_space_share", "duplicate_share", "lengths"}  # fmt: skip
 JOB = {"state", "kind", "progress", "eta_seconds", "message"}
 
 RECIPE = """
@@ -105,6 +109,38 @@ def test_columns_are_chosen_and_deleting_says_who_refers(desk: Desk, tmp_path: P
     assert (refused["error"], refused["details"]["runs"]) == ("data.in_use", "tiny-1")
     left = desk.ask("data", "list")["datasets"]
     assert [each["name"] for each in left] == ["chats"], "poems are gone, chats are kept"
+
+
+def test_a_dataset_is_cleaned_undone_reported_and_exported(tmp_path: Path) -> None:
+    workspace, file, suite = tmp_path / "workspace", tmp_path / "news.txt", tmp_path / "suite.txt"
+    good = "باران تند دیشب راه روستا را بست و کسی نتوانست به شهر برود."
+    asked = "کدام شاعر بزرگ ایرانی این بیت زیبا را سروده است و چرا"
+    file.write_text(f"{good}\n{good}\nکوتاه بود\n{good} {asked}؟\n", encoding="utf8")
+    suite.write_text(asked + "\n", encoding="utf8")
+    command(workspace, "data", "import", str(file), "--name", "news", "--licence", "CC0-1.0")
+    told = command(workspace, "data", "clean", "news", "--against", str(suite))
+    assert set(told) >= CLEAN
+    assert (told["name"], told["rows_in"], told["rows_out"]) == ("news-clean", 4, 1)
+    assert {rule: each["rows"] for rule, each in told["dropped"].items()} == {
+        "contamination": 1, "duplicates": 1, "few_words": 0, "nothing_left": 1
+    }  # fmt: skip
+    assert told["bytes_in"] == told["bytes_out"] + sum(each["bytes"] for each in told["dropped"].values())
+    undone = command(workspace, "data", "clean", "news", "--against", str(suite), "--set", "few_words=off")
+    assert (undone["name"], undone["rows_out"], undone["judged_again"]) == ("news-clean-2", 2, False)
+    assert told["judged_again"] is True
+    report = command(workspace, "data", "report", "news")
+    assert set(report) == REPORT
+    assert (report["licence"], report["duplicate_share"], report["languages"]["fa"]) == ("CC0-1.0", 0.25, 1.0)
+    out = tmp_path / "out.jsonl"
+    exported = command(workspace, "data", "export", "news-clean", "--out", str(out))
+    assert exported == {"out": str(out), "rows": 1, "bytes": out.stat().st_size}
+    assert json.loads(out.read_text(encoding="utf8")) == {"text": good}
+    refused = command(workspace, "data", "clean", "news", "--set", "words=3", status=1)
+    assert refused["error"] == "clean.no_such_rule"
+    refused = command(workspace, "data", "clean", "news", "--against", str(tmp_path / "none.txt"), status=1)
+    assert refused["error"] == "data.no_such_file"
+    kinds = [job.kind for job in jobs.listing(open_studio(Settings(workspace)))]
+    assert kinds == ["clean", "clean", "import"], "what was refused was not queued"
 
 
 def test_a_run_and_its_job(desk: Desk) -> None:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from studio.data.persian import Normalising, normalise
-from studio.data.protected import MASK, protect, restore
+from studio.data.persian.normalise import Normalising, normalise
+from studio.data.persian.protected import MASK, protect, restore
 
 JOINER = "\u200c"
 NOTHING = Normalising(letters=False, kashida=False, half_spaces=False, spaces=False, stretched=False)

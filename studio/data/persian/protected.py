@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from studio.data.persian_letters import MARKS
+from studio.data.persian.letters import MARKS
 
 MASK = "\uffff"
 """Stands for one protected span while a text is repaired. It is a noncharacter; one in the text protects itself."""

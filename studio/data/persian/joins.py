@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from studio.data.persian_letters import JOINER, LETTERS, MARKS
-from studio.data.persian_verbs import verb_forms
+from studio.data.persian.letters import JOINER, LETTERS, MARKS
+from studio.data.persian.verbs import verb_forms
 
 _WORD = LETTERS + MARKS
 _END = f"(?![{_WORD}{JOINER}])"

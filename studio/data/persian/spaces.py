@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from studio.data.persian_letters import JOINER, LETTERS, MARKS
-from studio.data.protected import MASK
+from studio.data.persian.letters import JOINER, LETTERS, MARKS
+from studio.data.persian.protected import MASK
 
 _SCRIPT = "\u0600-\u06ff\u0750-\u077f\u08a0-\u08ff«»"
 _WORD = LETTERS + MARKS

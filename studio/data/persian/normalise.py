@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from studio.data.persian_joins import join_words
-from studio.data.persian_letters import (
+from studio.data.persian.joins import join_words
+from studio.data.persian.letters import (
     clear_hidden,
     compose,
     drop_kashida,
@@ -20,8 +20,8 @@ from studio.data.persian_letters import (
     spell_out,
     strip_vowels,
 )
-from studio.data.persian_spaces import drop_edges, tidy_spaces
-from studio.data.protected import protect, restore
+from studio.data.persian.protected import protect, restore
+from studio.data.persian.spaces import drop_edges, tidy_spaces
 
 _ARABIC_SCRIPT = re.compile("[\u0600-\u06ff\u0750-\u077f\u0870-\u08ff\ufb50-\ufdff\ufe70-\ufefc]")
 

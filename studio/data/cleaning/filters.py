@@ -1,0 +1,107 @@
+"""The rules of cleaning: each keeps a piece of text or drops it, and is its own reason; presets say which apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from studio.data.cleaning import pieces, repetition
+from studio.data.cleaning.pieces import Piece
+from studio.data.language import THRESHOLD
+
+Unit = Literal["sentence", "line", "document", "chat"]
+Preset = Literal["llama_persian", "documents", "chats"]
+Check = Callable[[Piece, float], bool]
+
+CONTAMINATION_WORDS = 8
+NEAR = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One reason to drop a piece.
+
+    Attributes:
+        name: The reason in ledgers, a key under ``clean.rules``.
+        unit: What is dropped as a whole.
+        check: Whether a piece is dropped under a value; None where other pieces decide (`studio.data.cleaning.dedup`).
+        value: The threshold unless the user sets another; None for a rule that has none.
+    """
+
+    name: str
+    unit: Unit
+    check: Check | None = None
+    value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A preset: the rules of whole documents, then those of the units inside them, in the order in which they drop.
+
+    `unit` is what documents are cut into; chats are cut into turns, of which none is dropped alone.
+    """
+
+    documents: tuple[Rule, ...]
+    units: tuple[Rule, ...]
+    unit: Literal["sentence", "line", "turn"]
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return self.documents + self.units
+
+
+def _across(unit: Unit) -> tuple[Rule, ...]:
+    # These look beyond one document: at evaluation texts, at all documents before.
+    return (
+        Rule("contamination", unit, None, CONTAMINATION_WORDS),
+        Rule("duplicates", unit),
+        Rule("near_duplicates", unit, None, NEAR),
+    )
+
+
+PLANS: dict[Preset, Plan] = {
+    # Llama-Persian (arXiv 2412.13375): sentences go, what is left of a document stays.
+    "llama_persian": Plan(
+        (Rule("empty", "document", pieces.is_empty), *_across("document")),
+        (
+            Rule("few_words", "sentence", pieces.has_few_words, 5),
+            Rule("boilerplate", "sentence", pieces.has_boilerplate),
+            Rule("code", "sentence", pieces.has_code),
+            Rule("language", "sentence", pieces.is_other_language, THRESHOLD),
+            Rule("seen", "sentence"),
+        ),
+        "sentence",
+    ),
+    # FineWeb-2, configs/fas_Arab.yml; its 0.85 for the language is GlotLID's, which is another scale.
+    "documents": Plan(
+        (
+            Rule("empty", "document", pieces.is_empty),
+            Rule("language", "document", pieces.is_other_language, THRESHOLD),
+            Rule("few_words", "document", pieces.has_few_words, 50),
+            Rule("word_length", "document", pieces.has_odd_words),
+            Rule("symbols", "document", pieces.has_symbols, 0.1),
+            Rule("letters", "document", pieces.has_few_letters, 0.812),
+            Rule("stop_words", "document", pieces.has_few_stop_words, 2),
+            Rule("line_ends", "document", pieces.has_open_lines, 0.2),
+            Rule("new_lines", "document", pieces.has_many_lines, 0.15),
+            Rule("repeated_lines", "document", repetition.repeats_lines, 0.246),
+            Rule("repeated_words", "document", repetition.repeats_words),
+            *_across("document"),
+        ),
+        (Rule("boilerplate", "line", pieces.has_boilerplate),),
+        "line",
+    ),
+    "chats": Plan(
+        (
+            Rule("empty", "chat", pieces.has_empty_turn),
+            Rule("roles", "chat", pieces.has_bad_roles),
+            Rule("repeated_turns", "chat", pieces.repeats_turns),
+            Rule("truncated", "chat", pieces.is_cut_off),
+            Rule("language", "chat", pieces.is_other_language, THRESHOLD),
+            *_across("chat"),
+        ),
+        (),
+        "turn",
+    ),
+}
