@@ -6,6 +6,8 @@ import errno
 import fcntl
 import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from types import TracebackType
 
@@ -38,6 +40,20 @@ def prepare(settings: Settings) -> None:
         probe.unlink()
     except OSError as error:
         raise disk_error(error, settings.workspace) from error
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder of the workspace. It leaves its place at once, by a rename: cut short, no half of it is seen.
+
+    Raises:
+        StudioError: ``workspace.not_writable``.
+    """
+    try:
+        grave = Path(tempfile.mkdtemp(prefix=".incoming-deleted-", dir=folder.parent))
+        folder.rename(grave / folder.name)
+        shutil.rmtree(grave)
+    except OSError as error:
+        raise disk_error(error, folder.parent) from error
 
 
 def disk_error(error: OSError, folder: Path) -> StudioError:

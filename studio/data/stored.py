@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +20,7 @@ from studio.data.read import open_rows
 from studio.data.sample import Chat, Kind, Message, Pair, Sample, Text, strings
 from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
-from studio.workspace import disk_error
+from studio.workspace import remove
 
 __all__ = [
     "CountTokens",
@@ -228,19 +226,14 @@ def list_datasets(target: Path) -> list[Manifest]:
 
 
 def delete(folder: Path) -> None:
-    """Remove a dataset. It leaves the list at once, by a rename, so that a delete cut short shows no half dataset.
+    """Remove a dataset.
 
     Raises:
         StudioError: ``data.no_such_dataset`` or ``workspace.not_writable``.
     """
     if not (folder / FILE).exists():
         raise StudioError("data.no_such_dataset", name=folder.name)
-    try:
-        grave = Path(tempfile.mkdtemp(prefix=".incoming-deleted-", dir=folder.parent))
-        folder.rename(grave / folder.name)
-        shutil.rmtree(grave)
-    except OSError as error:
-        raise disk_error(error, folder.parent) from error
+    remove(folder)
 
 
 def _parts(folder: Path) -> list[Path]:

@@ -25,6 +25,7 @@ from studio.tokenizer.families import read_family
 from studio.tokenizer.report import count_changed, count_unreachable, load, measure
 from studio.tokenizer.scripts import find_script
 from studio.tokenizer.vocabulary import Vocabulary
+from studio.workspace import remove
 
 METHODS: tuple[folders.Method, ...] = ("continued", "independent", "add_tokens")
 LARGEST = 200_000
@@ -208,7 +209,7 @@ def delete(studio: Studio, name: str) -> None:
     for job in studio.jobs.listing():
         if job.state not in ENDED and str(folder) in (job.arguments.get("vocabulary"), job.arguments.get("out")):
             raise StudioError("vocabulary.in_use", name=name, job=job.id)
-    folders.remove(folder)
+    remove(folder)
 
 
 def cut(folder: Path, size: int, out: Path) -> dict[str, Any]:

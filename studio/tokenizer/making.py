@@ -77,16 +77,11 @@ def make(
         vocabulary, definition = append_apart(family, apart, target, method, reference=reference)
         watch.tick(0.9, _LEARNING)
         found = _figures(family, definition, vocabulary, english) | _spent(family, definition, vocabulary, counts)
-    named = [part.path.name if part.dataset else str(part.path) for part in parts]
-    write_vocabulary(family, vocabulary.model_copy(update={"corpus": named}), out, definition)
-    return {
-        "seconds": time.perf_counter() - start,
-        "peak_memory_bytes": max(counting, peak_memory()),
-        **found,
-        "out": str(out),
-        "method": method,
-        "overlap": vocabulary.overlap,
-    }
+    corpus = [part.path.name if part.dataset else str(part.path) for part in parts]
+    write_vocabulary(family, vocabulary.model_copy(update={"corpus": corpus}), out, definition)
+    about = {"out": str(out), "method": method, "overlap": vocabulary.overlap}
+    spent = {"seconds": time.perf_counter() - start, "peak_memory_bytes": max(counting, peak_memory())}
+    return spent | found | about
 
 
 def _check_added(added: int, size: int, at_most: bool) -> None:

@@ -176,20 +176,6 @@ def cut(folder: Path, size: int, out: Path) -> Vocabulary:
     return smaller
 
 
-def remove(folder: Path) -> None:
-    """Remove a vocabulary. It leaves its place at once, by a rename, so that a removal cut short shows no half one.
-
-    Raises:
-        StudioError: ``workspace.not_writable``.
-    """
-    try:
-        grave = Path(tempfile.mkdtemp(prefix=".incoming-deleted-", dir=folder.parent))
-        folder.rename(grave / folder.name)
-        shutil.rmtree(grave)
-    except OSError as error:
-        raise disk_error(error, folder.parent) from error
-
-
 def check_out(out: Path) -> None:
     """Refuse a folder that holds something.
 

@@ -121,7 +121,21 @@ def build(locale: str, studio: Studio, choice: gr.Dropdown) -> tuple[gr.Column, 
         with gr.Row(elem_classes=["actions"]):
             keep = gr.Button(say(locale, "starts.keep"), elem_id="starts-keep")
             apply = gr.Button(say(locale, "starts.apply"), elem_id="starts-apply")
+    _begin_events(locale, studio, choice, measure, stop, method, keep)
+    _follow_events(locale, studio, choice, table, measure, keeping, method)
 
+    def make_model(name: str | None) -> None:
+        job = rows.expand(studio, vocabulary.folder_of(studio, name or ""))
+        inform(locale, "starts.applying", name=job.title)
+
+    apply.click(guarded(locale, make_model), choice, None, api_name="starts_apply", **PLAIN)
+    return keeping, stop
+
+
+def _begin_events(
+    locale: str, studio: Studio, choice: gr.Dropdown, measure: gr.Button, stop: gr.Button, method: gr.Radio,
+    keep: gr.Button,
+) -> None:  # fmt: skip
     def begin(name: str | None) -> dict[str, Any]:
         rows.start_rows(studio, vocabulary.folder_of(studio, name or ""))
         inform(locale, "starts.started")
@@ -132,10 +146,6 @@ def build(locale: str, studio: Studio, choice: gr.Dropdown) -> tuple[gr.Column, 
         inform(locale, "starts.started")
         return stop_update(studio)
 
-    def make_model(name: str | None) -> None:
-        job = rows.expand(studio, vocabulary.folder_of(studio, name or ""))
-        inform(locale, "starts.applying", name=job.title)
-
     def halt(name: str | None) -> None:
         job = _job(studio, vocabulary.folder_of(studio, name or ""))
         if job is None:
@@ -143,17 +153,20 @@ def build(locale: str, studio: Studio, choice: gr.Dropdown) -> tuple[gr.Column, 
         jobs.stop(studio, job.id)
         inform(locale, "vocabulary.stopping")
 
+    measure.click(guarded(locale, begin), choice, stop, api_name="starts_measure", **PLAIN)
+    keep.click(guarded(locale, keep_one), [choice, method], stop, api_name="starts_keep", **PLAIN)
+    stop.click(guarded(locale, halt), choice, None, api_name="starts_stop", **PLAIN)
+
+
+def _follow_events(
+    locale: str, studio: Studio, choice: gr.Dropdown, table: gr.HTML, measure: gr.Button, keeping: gr.Column,
+    method: gr.Radio,
+) -> None:  # fmt: skip
     def follow(name: str | None) -> tuple[str, dict[str, Any], dict[str, Any], str]:
         """What belongs to another vocabulary; measuring is the next step once its size is chosen."""
-        found = dict(vocabulary.listing(studio)).get(name or "")
-        waiting = found is not None and vocabulary.is_cut(name or "", found) and _kept(studio, name or "") is None
-        kept = _kept(studio, name or "")
+        found, kept = dict(vocabulary.listing(studio)).get(name or ""), _kept(studio, name or "")
+        waiting = found is not None and vocabulary.is_cut(name or "", found) and kept is None
         shade = gr.update(variant="primary" if waiting else "secondary")
         return name or "", shade, gr.update(visible=kept is not None), kept or METHODS[-1]
 
     choice.change(follow, choice, [table, measure, keeping, method], api_name="starts_of", queue=False, **PLAIN)
-    measure.click(guarded(locale, begin), choice, stop, api_name="starts_measure", **PLAIN)
-    keep.click(guarded(locale, keep_one), [choice, method], stop, api_name="starts_keep", **PLAIN)
-    apply.click(guarded(locale, make_model), choice, None, api_name="starts_apply", **PLAIN)
-    stop.click(guarded(locale, halt), choice, None, api_name="starts_stop", **PLAIN)
-    return keeping, stop
