@@ -106,7 +106,8 @@ def report(
 ) -> None:
     """Say how healthy a dataset is: language, ye and kaf, half-spaces, duplicates, lengths, licence."""
     with speaking(json, workspace, language) as speech:
-        speech.tell(cleaning.report(speech.studio, name))
+        found = cleaning.report(speech.studio, name)
+        speech.tell(found, *(f"{key}: {value}" for key, value in found.items() if key != "ledger"))
 
 
 @app.command("export")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.data import health, outgoing
-from studio.data.cleaning.ledger import Ledger, read_ledger
+from studio.data.cleaning.ledger import read_ledger
 from studio.data.cleaning.switches import Switches, choose, hash_file
 from studio.data.manifest import NAME_LIMIT, Cleaned, check_name
 from studio.errors import StudioError
@@ -58,21 +58,15 @@ def start_clean(
     return studio.jobs.get(job)
 
 
-def ledger(studio: Studio, name: str) -> Ledger:
-    """The books of the cleaning that made a dataset.
+def report(studio: Studio, name: str) -> dict[str, Any]:
+    """How healthy a dataset is, as `studio.data.health.examine` says; of a cleaned one the ``ledger`` with examples.
 
     Raises:
-        StudioError: ``data.no_such_dataset`` or ``clean.no_ledger`` for a dataset that was imported.
+        StudioError: ``data.no_such_dataset``.
     """
-    found = read_ledger(datasets.folder(studio, name))
-    if found is None:
-        raise StudioError("clean.no_ledger", name=name)
-    return found
-
-
-def report(studio: Studio, name: str) -> dict[str, Any]:
-    """How healthy a dataset is; see `studio.data.health.examine`."""
-    return health.examine(datasets.folder(studio, name))
+    folder = datasets.folder(studio, name)
+    books = read_ledger(folder)
+    return health.examine(folder) | ({} if books is None else {"ledger": books.model_dump(mode="json")})
 
 
 def export(studio: Studio, name: str, out: Path) -> dict[str, Any]:

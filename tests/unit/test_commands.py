@@ -131,6 +131,9 @@ def test_a_dataset_is_cleaned_undone_reported_and_exported(tmp_path: Path) -> No
     report = command(workspace, "data", "report", "news")
     assert set(report) == REPORT
     assert (report["licence"], report["duplicate_share"], report["languages"]["fa"]) == ("CC0-1.0", 0.25, 1.0)
+    books = {entry["rule"]: entry for entry in command(workspace, "data", "report", "news-clean")["ledger"]["rules"]}
+    assert books["contamination"]["examples"] == [{"row": 3, "text": f"{good} {asked}؟"}]
+    assert books["few_words"]["examples"] == [{"row": 2, "text": "کوتاه بود"}]
     out = tmp_path / "out.jsonl"
     exported = command(workspace, "data", "export", "news-clean", "--out", str(out))
     assert exported == {"out": str(out), "rows": 1, "bytes": out.stat().st_size}
