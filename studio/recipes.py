@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from studio.data.pairs import Direction
 from studio.errors import StudioError, invalid
 from studio.settings import PRESETS
 
@@ -24,7 +25,7 @@ class DataSource(_Strict):
 
     dataset: str
     weight: float = Field(1.0, gt=0)
-    direction: Literal["fa-en", "en-fa", "both"] = "both"
+    direction: Direction = "both"
 
 
 class Budget(_Strict):

@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from studio.data.sample import Chat, Message, Pair, Sample, Text
+from studio.data.pairs import Direction, as_chats
+from studio.data.sample import Chat, Pair, Sample, Text
 from studio.training.templates import ChatTemplate, Rendered
 
 T = TypeVar("T")
@@ -65,15 +66,15 @@ class RowMaker:
     document_start: int | None
     template: ChatTemplate
 
-    def rows(self, samples: Iterable[Sample], direction: str, report: Report) -> Iterator[Row]:
+    def rows(self, samples: Iterable[Sample], direction: Direction, report: Report) -> Iterator[Row]:
         """Rows of `samples`, in order; counts what was kept, cut and dropped in `report`."""
         for block in _blocks(self._expanded(samples, direction), BLOCK):
             yield from self._block(block, report)
 
-    def _expanded(self, samples: Iterable[Sample], direction: str) -> Iterator[Chat | Text]:
+    def _expanded(self, samples: Iterable[Sample], direction: Direction) -> Iterator[Chat | Text]:
         for sample in samples:
             if isinstance(sample, Pair):
-                yield from translation_chats(sample, direction)
+                yield from as_chats(sample, direction)
             else:
                 yield sample
 
@@ -163,18 +164,6 @@ def mask_answers(ids: list[int], offsets: list[tuple[int, int]], answers: tuple[
         if begin >= span[0] and end <= span[1]:
             labels[index] = ids[index]
     return labels
-
-
-def translation_chats(pair: Pair, direction: str) -> Iterator[Chat]:
-    """`pair` as chats that ask for a translation, one for each way that `direction` names."""
-    if direction in ("fa-en", "both"):
-        yield _chat(f"این متن را به انگلیسی ترجمه کن:\n\n{pair.fa}", pair.en)
-    if direction in ("en-fa", "both"):
-        yield _chat(f"Translate this text into Persian:\n\n{pair.en}", pair.fa)
-
-
-def _chat(question: str, answer: str) -> Chat:
-    return Chat((Message("user", question), Message("assistant", answer)))
 
 
 def write_rows(rows: Iterable[tuple[int, Row]], path: Path) -> None:
