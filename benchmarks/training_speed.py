@@ -201,12 +201,11 @@ def _work(options: argparse.Namespace, dtype: Any) -> tuple[Any, Any, list[dict[
     from studio.data.sample import Chat, Message
     from studio.models.files import locate
     from studio.models.load import load_base
+    from studio.models.template import ChatTemplate, mask_answers
     from studio.settings import load_settings
-    from studio.training.batches import mask_answers
-    from studio.training.templates import ChatTemplate
 
     model, tokenizer = load_base(locate(options.model, load_settings(options.workspace)), device="cpu", dtype=dtype)
-    template = ChatTemplate(tokenizer)
+    template = ChatTemplate.of_tokenizer(tokenizer)
     rows = []
     for chat in read_chats(Path(options.rows) if options.rows else None):
         rendered = template.render(Chat(tuple(Message(turn["role"], turn["content"]) for turn in chat)))  # type: ignore[arg-type]

@@ -10,11 +10,10 @@ from typing import Any, Literal, TypeVar
 
 from studio.data.pairs import Direction, as_chats
 from studio.data.sample import Chat, Pair, Sample, Text
-from studio.training.templates import ChatTemplate, Rendered
+from studio.models.template import IGNORED, ChatTemplate, Rendered, mask_answers
 
 T = TypeVar("T")
 
-IGNORED = -100
 BLOCK = 256  # texts per call of the tokenizer: its threads pay from about a hundred
 
 
@@ -149,21 +148,6 @@ class RowMaker:
             piece = ids[begin : begin + room]
             row = [*start, *piece]
             yield Row(row, [IGNORED, *row[1:]], round(share * len(piece)))
-
-
-def mask_answers(ids: list[int], offsets: list[tuple[int, int]], answers: tuple[tuple[int, int], ...]) -> list[int]:
-    """Labels that are the ids inside `answers` and ``-100`` elsewhere; a token across a border is left out."""
-    labels = [IGNORED] * len(ids)
-    spans = iter(answers)
-    span = next(spans, None)
-    for index, (begin, end) in enumerate(offsets):
-        while span is not None and begin >= span[1]:
-            span = next(spans, None)
-        if span is None:
-            break
-        if begin >= span[0] and end <= span[1]:
-            labels[index] = ids[index]
-    return labels
 
 
 def write_rows(rows: Iterable[tuple[int, Row]], path: Path) -> None:

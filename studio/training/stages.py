@@ -14,6 +14,7 @@ from studio.data.stored import read_samples
 from studio.errors import StudioError
 from studio.jobs.events import MetricRow, Progress, Stopping
 from studio.models.files import ModelFiles, document_start
+from studio.models.template import ChatTemplate
 from studio.recipes import Stage
 from studio.settings import Settings
 from studio.training.adapter import save_adapter
@@ -22,7 +23,6 @@ from studio.training.checkpoints import Counts, checkpoints, save_counts, write_
 from studio.training.plan import Plan, make_plan
 from studio.training.prompts import PROMPTS, answer, append_answers
 from studio.training.reporter import Reporter
-from studio.training.templates import ChatTemplate
 from studio.training.trainer import StageTrainer, arguments
 
 ROWS = ".rows.arrow"
@@ -81,7 +81,7 @@ def train_instruct(studio: Studio, stage: Stage, number: int, progress: Progress
     """
     folder = stage_folder(studio.run, number, stage)
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    template = ChatTemplate(studio.tokenizer)
+    template = ChatTemplate.of_tokenizer(studio.tokenizer)
     progress(0.0, "progress.train.rows")
     rows = prepare_rows(studio, stage, template, folder)
     plan = make_stage_plan(stage, rows, studio.seed + number)

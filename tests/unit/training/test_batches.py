@@ -6,8 +6,8 @@ import pytest
 
 from studio.data.sample import Chat, Message, Pair, Text
 from studio.errors import StudioError
-from studio.training.batches import IGNORED, Report, Row, RowMaker
-from studio.training.templates import ChatTemplate
+from studio.models.template import IGNORED, ChatTemplate
+from studio.training.batches import Report, Row, RowMaker
 from tests.tiny import CHAT_TEMPLATE, DOCUMENT_START, TURN_END, tiny_tokenizer
 from tests.unit.training.conftest import CHATS
 
@@ -22,7 +22,7 @@ def make(
     tokenizer: Any, samples: list[Any], *, length: int = 512, loss: Any = "answers", direction: str = "both"
 ) -> tuple[list[Row], Report]:
     report = Report()
-    maker = RowMaker(tokenizer, length, loss, DOCUMENT_START, ChatTemplate(tokenizer))
+    maker = RowMaker(tokenizer, length, loss, DOCUMENT_START, ChatTemplate.of_tokenizer(tokenizer))
     return list(maker.rows(samples, direction, report)), report
 
 
@@ -86,7 +86,7 @@ def test_a_template_that_hides_the_end_of_an_answer_is_refused(template: str | N
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = template
     with pytest.raises(StudioError) as raised:
-        ChatTemplate(tokenizer)
+        ChatTemplate.of_tokenizer(tokenizer)
     assert raised.value.code == code
 
 
