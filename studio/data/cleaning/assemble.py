@@ -7,8 +7,9 @@ from itertools import islice
 
 import numpy as np
 
-from studio.data.cleaning.ledger import Books
+from studio.data.cleaning.ledger import NOTHING_LEFT, Books
 from studio.data.cleaning.measure import ROLES, Measured
+from studio.data.cleaning.reasons import Reasons, take_down
 from studio.data.cleaning.switches import Switches
 from studio.data.cleaning.verdicts import Verdicts
 from studio.data.incoming import Incoming
@@ -88,17 +89,21 @@ def assemble(
     books = Books(switches)
     judge = _Judge(switches, sum(piece.documents for piece in pieces), sum(piece.units for piece in pieces))
     row = unit = 0
-    for number, (piece, found) in enumerate(zip(pieces, verdicts, strict=True)):
-        if stopping():
-            raise StudioError("job.stopped")
-        progress(number / len(pieces))
-        for sample in _survivors(piece, found, judge, books, row, unit):
-            writer.add(sample)
-        row, unit = row + piece.documents, unit + piece.units
+    with take_down(writer.folder, switches) as reasons:
+        for number, (piece, found) in enumerate(zip(pieces, verdicts, strict=True)):
+            if stopping():
+                raise StudioError("job.stopped")
+            progress(number / len(pieces))
+            for sample in _survivors(piece, found, judge, books, reasons, row, unit):
+                writer.add(sample)
+            reasons.end_piece()
+            row, unit = row + piece.documents, unit + piece.units
     return books
 
 
-def _survivors(piece: Measured, found: Verdicts, judge: _Judge, books: Books, row: int, unit: int) -> Iterator[Sample]:
+def _survivors(
+    piece: Measured, found: Verdicts, judge: _Judge, books: Books, reasons: Reasons, row: int, unit: int
+) -> Iterator[Sample]:
     """The samples that stay of one piece, whose first document and unit are `row` and `unit` of all."""
     with np.load(piece.task.out.with_suffix(".npz")) as columns:
         characters_in, bytes_in = columns["characters_in"].tolist(), columns["bytes_in"].tolist()
@@ -120,23 +125,29 @@ def _survivors(piece: Measured, found: Verdicts, judge: _Judge, books: Books, ro
         reason = judge.document(found.bits[number], first, near)
         if reason is not None:
             books.drop(reason, row + number, whole, whole_row=True)
+            reasons.row(reason, units=count)
         elif chat:
             judge.keep(row + number, first, near)
+            reasons.row(None, units=count)
             yield Chat(tuple(Message(ROLES[role], said) for role, said in zip(speakers, units, strict=True)))
         else:
-            left = _left(units, found, place, judge, books, row + number, unit)
+            left = _left(units, found, place, judge, books, reasons, row + number, unit)
+            reasons.row(None if left else NOTHING_LEFT)
             if left:
                 judge.keep(row + number, first, near)
                 yield Text(left)
         place += count
 
 
-def _left(units: list[str], found: Verdicts, place: int, judge: _Judge, books: Books, row: int, unit: int) -> str:
+def _left(
+    units: list[str], found: Verdicts, place: int, judge: _Judge, books: Books, reasons: Reasons, row: int, unit: int
+) -> str:
     """What stays of a document; "" if nothing does."""
     kept, lost_characters, lost_bytes = list[bool](), 0, 0
     for index, text in enumerate(units, start=place):
         reason = judge.unit(unit + index, found.unit_bits[index], found.unit_first[index])
         kept.append(reason is None)
+        reasons.unit(reason)
         if reason is not None:
             body = text.strip()
             books.drop(reason, row, body, whole_row=False)
