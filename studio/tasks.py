@@ -93,6 +93,17 @@ def clean_data(work: Work) -> dict[str, Any]:
     return done.figures()
 
 
+def examine_data(work: Work) -> dict[str, Any]:
+    """Measure how healthy a dataset is and keep the figures beside it: arguments `name` and `against`."""
+    from studio.data import health
+
+    folder = work.settings.datasets / work.job.arguments["name"]
+    against = [Path(file) for file in work.job.arguments["against"]]
+    figures = health.examine(folder, against, progress=work.progress, stopping=work.stopping)
+    health.keep(folder, figures)
+    return figures
+
+
 def train(work: Work) -> dict[str, Any]:
     """Train a run from its frozen recipe: argument `run`."""
     from studio.models.files import locate
@@ -219,6 +230,7 @@ TASKS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "fetch": fetch_model,
     "import": import_data,
     "clean": clean_data,
+    "examine": examine_data,
     "train": train,
     "merge": merge_model,
     "bits": measure_bits,

@@ -20,6 +20,12 @@ Columns = Annotated[
 ]
 
 
+Against = Annotated[
+    list[Path] | None,
+    typer.Option("--against", help="A file of evaluation texts, to be found in the data; repeat it."),
+]
+
+
 @app.command("import")
 def import_(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…")],
@@ -73,9 +79,7 @@ def clean(
         list[str] | None, typer.Option("--set", help="RULE=off, RULE=on or RULE=NUMBER, as language=0.8; repeat it.")
     ] = None,
     out: Annotated[str | None, typer.Option("--out", help="Name of the new dataset; else NAME-clean.")] = None,
-    against: Annotated[
-        list[Path] | None, typer.Option("--against", help="A file of evaluation texts to take out; repeat it.")
-    ] = None,
+    against: Against = None,
     detach: Detach = False,
     json: Json = False,
     workspace: Workspace = None,
@@ -100,13 +104,17 @@ def clean(
 @app.command("report")
 def report(
     name: Annotated[str, typer.Argument(metavar="NAME")],
+    against: Against = None,
+    detach: Detach = False,
     json: Json = False,
     workspace: Workspace = None,
     language: Language = None,
 ) -> None:
-    """Say how healthy a dataset is: language, ye and kaf, half-spaces, duplicates, lengths, licence."""
+    """Say how healthy a dataset is: language, ye and kaf, half-spaces, duplicates, lengths, licence, contamination."""
     with speaking(json, workspace, language) as speech:
-        found = cleaning.report(speech.studio, name)
+        suites = [file.expanduser().resolve() for file in against or []]
+        ended = speech.follow(cleaning.start_report(speech.studio, name, suites), detach=detach)
+        found = ended | cleaning.report(speech.studio, name)
         speech.tell(found, *(f"{key}: {value}" for key, value in found.items() if key != "ledger"))
 
 

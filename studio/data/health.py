@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from studio.data.cleaning.hashing import hash_text
+from studio.data.cleaning.contamination import read_suites, touches
+from studio.data.cleaning.filters import CONTAMINATION_WORDS
+from studio.data.cleaning.hashing import hash_text, hash_words
 from studio.data.language import guess
 from studio.data.persian.normalise import normalise
 from studio.data.stored import list_groups, plain_text, read_group, read_manifest
+from studio.errors import StudioError
+from studio.jobs.events import Progress, Stopping
 
+FILE = "health.json"
 LANGUAGE_ROWS = 2_000
 _FACTS = {"name", "kind", "rows", "characters", "bytes", "licence", "source", "persian_share"}
 _ZWNJ = "\u200c"
@@ -24,33 +31,47 @@ _APART = re.compile(
 )
 
 
-def examine(folder: Path) -> dict[str, Any]:
+def examine(folder: Path, against: Sequence[Path] = (), *, progress: Progress, stopping: Stopping) -> dict[str, Any]:
     """Facts about a dataset; all its rows are read, and `LANGUAGE_ROWS` of them asked for their language.
+
+    Args:
+        folder: The dataset.
+        against: Evaluation files; rows that share `CONTAMINATION_WORDS` words in a row with one are counted.
+        progress: Told ``progress.examine``.
+        stopping: Asked between the pieces of the dataset.
 
     Returns:
         ``name, kind, rows, characters, bytes, licence, source``; ``languages`` (share of the rows asked),
         ``persian_share`` (of the letters), ``arabic_ye_kaf_share`` (Arabic ones among all ye and kaf),
         ``half_space_share`` (of the places that need one, None without such a place), ``duplicate_share`` (rows that
-        stood before, letter for letter after normalising) and ``lengths`` (characters a row: ``least``, ``tenth``,
-        ``median``, ``ninetieth``, ``most``, ``mean``).
+        stood before, letter for letter after normalising), ``lengths`` (characters a row: ``least``, ``tenth``,
+        ``median``, ``ninetieth``, ``most``, ``mean``), ``against`` (names of the evaluation files) and
+        ``contaminated_rows`` (None without such files).
 
     Raises:
-        StudioError: ``data.no_such_dataset`` or ``data.dataset_damaged``.
+        StudioError: ``data.no_such_dataset``, ``data.dataset_damaged``, ``clean.suite_empty`` or ``job.stopped``.
     """
     manifest = read_manifest(folder)
     letters, half_spaces, languages = Counter[str](), Counter[str](), Counter[str]()
     hashes, lengths = np.zeros(manifest.rows, np.uint64), np.zeros(manifest.rows, np.int64)
-    step, row = max(1, manifest.rows // LANGUAGE_ROWS), 0
+    suites = read_suites(against, CONTAMINATION_WORDS) if against else None
+    step, row, contaminated = max(1, manifest.rows // LANGUAGE_ROWS), 0, 0
     for group in list_groups(folder):
+        if stopping():
+            raise StudioError("job.stopped")
+        progress(row / max(1, manifest.rows), "progress.examine")
+        normals = []
         for sample in read_group(group, manifest.kind):
             text = plain_text(sample)
-            normal = normalise(text)
+            normals.append(normalise(text))
             letters.update(arabic=sum(map(text.count, "يىك")), persian=sum(map(text.count, "یک")))
             half_spaces.update(joined=len(_JOINED.findall(text)), apart=len(_APART.findall(text)))
-            hashes[row], lengths[row] = hash_text(normal), len(text)
+            hashes[row], lengths[row] = hash_text(normals[-1]), len(text)
             if row % step == 0:
-                languages[guess(normal).taken_for] += 1
+                languages[guess(normals[-1]).taken_for] += 1
             row += 1
+        if suites is not None:
+            contaminated += int(touches(*hash_words(normals), suites, CONTAMINATION_WORDS).sum())
     return {
         **{
             key: getattr(manifest, key) for key in ("name", "kind", "rows", "characters", "bytes", "licence", "source")
@@ -61,7 +82,25 @@ def examine(folder: Path) -> dict[str, Any]:
         "half_space_share": _share(half_spaces["joined"], half_spaces.total()),
         "duplicate_share": round(1 - len(np.unique(hashes)) / max(1, manifest.rows), 4),
         "lengths": _summary(lengths),
+        "against": [file.name for file in against],
+        "contaminated_rows": None if suites is None else contaminated,
     }
+
+
+def keep(folder: Path, figures: dict[str, Any]) -> None:
+    """Keep what `examine` found beside the dataset, which never changes."""
+    aside = folder / f".{FILE}"
+    aside.write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n", encoding="utf8")
+    aside.replace(folder / FILE)
+
+
+def kept(folder: Path) -> dict[str, Any] | None:
+    """What the last `examine` of a dataset found; None before the first."""
+    try:
+        found = json.loads((folder / FILE).read_text(encoding="utf8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return dict(found)
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from studio.data import health, outgoing
-from studio.data.cleaning.ledger import read_ledger
+from studio.data.cleaning.changes import Change, find, look
+from studio.data.cleaning.ledger import Ledger, read_ledger
 from studio.data.cleaning.switches import Switches, choose, hash_file
 from studio.data.manifest import NAME_LIMIT, Cleaned, check_name
 from studio.errors import StudioError
@@ -58,15 +59,61 @@ def start_clean(
     return studio.jobs.get(job)
 
 
+def start_report(studio: Studio, name: str, against: Sequence[Path] = ()) -> Job:
+    """Queue the measuring of a dataset's health; `report` tells what it found.
+
+    Args:
+        studio: The open studio.
+        name: The dataset.
+        against: Evaluation files whose texts are looked for in it.
+
+    Raises:
+        StudioError: ``data.no_such_dataset``, ``data.no_such_file`` or ``data.not_readable``.
+    """
+    datasets.folder(studio, name)
+    for file in against:
+        _hash(file)
+    job = studio.jobs.add(NewJob("examine", name, {"name": name, "against": [str(file) for file in against]}))
+    studio.queue.advance()
+    return studio.jobs.get(job)
+
+
 def report(studio: Studio, name: str) -> dict[str, Any]:
-    """How healthy a dataset is, as `studio.data.health.examine` says; of a cleaned one the ``ledger`` with examples.
+    """How healthy a dataset is, as `studio.data.health.examine` said last; of a cleaned one the ``ledger`` too.
+
+    Empty before the first measuring, but for the ledger.
 
     Raises:
         StudioError: ``data.no_such_dataset``.
     """
-    folder = datasets.folder(studio, name)
-    books = read_ledger(folder)
-    return health.examine(folder) | ({} if books is None else {"ledger": books.model_dump(mode="json")})
+    books = ledger(studio, name)
+    found = health.kept(datasets.folder(studio, name)) or {}
+    return found | ({} if books is None else {"ledger": books.model_dump(mode="json")})
+
+
+def ledger(studio: Studio, name: str) -> Ledger | None:
+    """The ledger of a cleaned dataset, None for any other.
+
+    Raises:
+        StudioError: ``data.no_such_dataset`` or ``data.dataset_damaged``.
+    """
+    return read_ledger(datasets.folder(studio, name))
+
+
+def changes(
+    studio: Studio, name: str, reason: str | None = None, start: int = 0, count: int = 3
+) -> tuple[list[Change], int | None]:
+    """Rows that the cleaning which made `name` touched, and how many there are; see `studio.data.cleaning.changes`.
+
+    Raises:
+        StudioError: ``clean.*`` or ``data.*``.
+    """
+    place, made = datasets.folder(studio, name), datasets.manifest(studio, name).cleaned
+    if made is None:
+        raise StudioError("clean.not_cleaned", name=name)
+    parent = studio.settings.datasets / made.parent
+    rows, total = find(parent, place, reason, start, count)
+    return look(parent, place, rows), total
 
 
 def export(studio: Studio, name: str, out: Path) -> dict[str, Any]:

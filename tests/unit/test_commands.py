@@ -31,7 +31,8 @@ MERGE = {"out", "files", "bytes", "tensors_checked", "bits_per_byte_before", "bi
 CLEAN = {"rows_in", "rows_out", "characters_in", "characters_out", "dropped", "seconds", "megabytes_per_second",
          "peak_memory_bytes"}  # fmt: skip
 REPORT = {"name", "kind", "rows", "characters", "bytes", "licence", "source", "persian_share", "languages",
-          "arabic_ye_kaf_share", "half_space_share", "duplicate_share", "lengths"}  # fmt: skip
+          "arabic_ye_kaf_share", "half_space_share", "duplicate_share", "lengths", "against",
+          "contaminated_rows", "job", "run", "state"}  # fmt: skip
 JOB = {"state", "kind", "progress", "eta_seconds", "message"}
 
 RECIPE = """
@@ -130,6 +131,7 @@ def test_a_dataset_is_cleaned_undone_reported_and_exported(tmp_path: Path) -> No
     assert told["judged_again"] is True
     report = command(workspace, "data", "report", "news")
     assert set(report) == REPORT
+    assert (report["against"], report["contaminated_rows"]) == ([], None)
     assert (report["licence"], report["duplicate_share"], report["languages"]["fa"]) == ("CC0-1.0", 0.25, 1.0)
     books = {entry["rule"]: entry for entry in command(workspace, "data", "report", "news-clean")["ledger"]["rules"]}
     assert books["contamination"]["examples"] == [{"row": 3, "text": f"{good} {asked}؟"}]
@@ -143,7 +145,7 @@ def test_a_dataset_is_cleaned_undone_reported_and_exported(tmp_path: Path) -> No
     refused = command(workspace, "data", "clean", "news", "--against", str(tmp_path / "none.txt"), status=1)
     assert refused["error"] == "data.no_such_file"
     kinds = [job.kind for job in jobs.listing(open_studio(Settings(workspace)))]
-    assert kinds == ["clean", "clean", "import"], "what was refused was not queued"
+    assert kinds == ["examine", "examine", "clean", "clean", "import"], "what was refused was not queued"
 
 
 def test_a_run_and_its_job(desk: Desk) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
 
 def test_health_by_hand(tmp_path: Path) -> None:
     copies = [*ROWS, Text("من می‌روم و او می رود، کتاب ها اینجاست"), Text("The garden is large and green today.")]
-    found = health.examine(store(tmp_path, "in", copies))
+    found = health.examine(store(tmp_path, "in", copies), progress=lambda share, note: None, stopping=lambda: False)
     assert (found["rows"], found["licence"], found["duplicate_share"]) == (4, "CC0-1.0", 0.25)
     # Row 2 has one kaf and one ye of Arabic and four of Persian, its copy six of Persian, row 1 one.
     arabic, persian = 2, sum(row.text.count("ی") + row.text.count("ک") for row in copies)
@@ -49,3 +50,18 @@ def test_health_by_hand(tmp_path: Path) -> None:
     assert found["languages"]["en"] == 0.25
     assert found["lengths"]["least"] == 7
     assert found["lengths"]["most"] == len(ROWS[1].text)
+
+
+def test_health_counts_rows_that_an_evaluation_file_holds(tmp_path: Path) -> None:
+    sentence = "بچه‌ها از صبح در باغ بزرگ پشت خانه بازی می‌کنند و خوشحال هستند."
+    folder = store(tmp_path, "in", [Text(f"پیش از آن. {sentence}"), Text("باران تند دیشب راه روستا را بست."), *ROWS])
+    suite = tmp_path / "suite.jsonl"
+    suite.write_text(json.dumps({"question": sentence}, ensure_ascii=False), encoding="utf8")
+    quiet = {"progress": lambda share, note: None, "stopping": lambda: False}
+    found = health.examine(folder, [suite], **quiet)
+    assert (found["against"], found["contaminated_rows"]) == (["suite.jsonl"], 1)
+    health.keep(folder, found)
+    assert health.kept(folder) == found
+    with pytest.raises(StudioError) as caught:
+        health.examine(folder, progress=lambda share, note: None, stopping=lambda: True)
+    assert caught.value.code == "job.stopped"
