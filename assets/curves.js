@@ -207,7 +207,7 @@
         hovermode: spec.sideways ? "y unified" : "x unified",
         shapes: marks.map(({ x }) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: shade, width: 2, dash: "dash" } })),
         annotations: marks.map(({ x, text }) => ({ x, y: 1, yref: "paper", text: plain(text), showarrow: false, xanchor: "left", yanchor: "top", xshift: 6 })),
-        yaxis: spec.sideways ? { autorange: "reversed" } : { rangemode: "tozero" },
+        yaxis: spec.sideways ? { autorange: "reversed", automargin: true } : { rangemode: "tozero" },
       }), settings);
     }
     watch("value", draw);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,53 @@ def start_clean(
     if out is None:
         out = _free_name(studio, name)
     check_name(studio.settings.datasets, out)
+    return _queue(studio, name, out, switches, against, earlier=_earlier(studio, name, switches))
+
+
+def start_again(studio: Studio, name: str, off: Collection[str], *, out: str | None = None) -> Job:
+    """Queue a cleaned dataset's making anew with other rules off; nothing is judged a second time.
+
+    Args:
+        studio: The open studio.
+        name: The cleaned dataset, which stays.
+        off: Rules that shall drop nothing; all others do.
+        out: Name of the result; by default the parent's with ``-clean`` and a number.
+
+    Raises:
+        StudioError: ``clean.not_cleaned``, ``clean.parent_gone``, ``clean.no_such_rule``, ``clean.nothing_changed``,
+            ``data.name_taken`` or ``data.bad_name``.
+    """
+    books, made = ledger(studio, name), datasets.manifest(studio, name).cleaned
+    if books is None or made is None:
+        raise StudioError("clean.not_cleaned", name=name)
+    if not (datasets.exists(studio, made.parent) and same_parent(studio, made)):
+        raise StudioError("clean.parent_gone", name=name, parent=made.parent)
+    rules = [rule.name for rule in books.switches.plan.rules]
+    unknown = next((rule for rule in off if rule not in rules), None)
+    if unknown is not None:
+        raise StudioError("clean.no_such_rule", rule=unknown, rules=", ".join(rules))
+    if frozenset(off) == books.switches.off:
+        raise StudioError("clean.nothing_changed")
+    switches = books.switches.model_copy(update={"off": frozenset(off)})
+    out = out or _free_name(studio, made.parent)
+    check_name(studio.settings.datasets, out)
+    return _queue(studio, made.parent, out, switches, [], earlier=name)
+
+
+def same_parent(studio: Studio, made: Cleaned) -> bool:
+    """Whether the dataset that was cleaned is still what it was then."""
+    return datasets.manifest(studio, made.parent).sha256 == made.parent_sha256
+
+
+def _queue(
+    studio: Studio, name: str, out: str, switches: Switches, against: Sequence[Path], *, earlier: str | None
+) -> Job:
     arguments = {
         "name": name,
         "out": out,
         "switches": switches.model_dump(mode="json"),
         "against": [str(file) for file in against],
-        "earlier": _earlier(studio, name, switches),
+        "earlier": earlier,
     }
     job = studio.jobs.add(NewJob("clean", out, arguments))
     studio.queue.advance()

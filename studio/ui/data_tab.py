@@ -9,23 +9,25 @@ import gradio as gr
 
 from studio.data.mapping import FORMS, Form, Mapping, make_mapping
 from studio.errors import StudioError
-from studio.i18n import explain, say
-from studio.services import datasets, models
+from studio.i18n import say
+from studio.services import datasets
 from studio.services.studio import Studio
-from studio.ui import parts
-from studio.ui.data_views import dataset_view, found_view, imports_view
+from studio.ui import data_clean, data_health, data_stored, parts
+from studio.ui.data_views import found_view, imports_view
 from studio.ui.handlers import guarded, inform
-from studio.ui.plots import figure_html
-from studio.ui.widgets import PLAIN, html_block, live_panel, pulse
+from studio.ui.widgets import PLAIN, html_block, live_panel
 
 PANEL = "imports"
 COLUMN_BOXES = 4
-CHOICES_SECONDS = 3.0
 
 
 def panels(studio: Studio) -> dict[str, Any]:
     """The live parts of the screen."""
-    return {PANEL: lambda locale, _: imports_view(locale, studio)}
+    return {
+        PANEL: lambda locale, _: imports_view(locale, studio),
+        data_health.PANEL: lambda locale, name: data_health.health_view(locale, studio, name),
+        data_clean.PANEL: lambda locale, name: data_clean.cleaning_view(locale, studio, name),
+    }
 
 
 def build(locale: str, studio: Studio) -> None:
@@ -47,7 +49,7 @@ def build(locale: str, studio: Studio) -> None:
         api_name="data_import_starter",
         **PLAIN,
     )
-    _stored_part(locale, studio)
+    data_stored.build(locale, studio)
 
 
 def _started(locale: str, name: str) -> str:
@@ -159,48 +161,3 @@ def _hub_part(locale: str, studio: Studio, imports: gr.HTML) -> None:
     button.click(
         guarded(locale, start), [repo, config, split, rows, name], imports, api_name="data_import_hub", **PLAIN
     )
-
-
-def _stored_part(locale: str, studio: Studio) -> None:
-    def names() -> list[str]:
-        return [manifest.name for manifest in datasets.listing(studio)]
-
-    html_block(parts.heading(say(locale, "data.stored")))
-    with gr.Row(elem_classes=["toolbar"]):
-        choice = gr.Dropdown(names(), label=say(locale, "data.choose"), interactive=True, elem_id="dataset-choice")
-        model = gr.Dropdown(models.choices(studio), label=say(locale, "data.model"), interactive=True)
-        delete = gr.Button(say(locale, "data.delete"), variant="stop", scale=0)
-        sure = gr.Button(say(locale, "data.delete_sure"), variant="stop", scale=0, visible=False)
-    shown = html_block(elem_id="dataset")
-    picture = figure_html(locale, elem_id="lengths", visible=False)
-
-    def show(name: str | None, reference: str) -> tuple[str, dict[str, Any]]:
-        return dataset_view(locale, studio, name, reference)
-
-    def refresh(name: str | None) -> dict[str, Any]:
-        found = names()
-        return gr.update(choices=found, value=name if name in found else next(iter(found), None))
-
-    def remove(name: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
-        try:
-            datasets.delete(studio, name or "")
-        except StudioError as error:
-            if error.code != "data.in_use":
-                raise
-            gr.Warning(parts.escape(explain(locale, error)), duration=12, title=say(locale, "toast.warning"))
-            return refresh(name), gr.update(visible=True)
-        return refresh(None), gr.update(visible=False)
-
-    def remove_anyway(name: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
-        datasets.delete(studio, name or "", anyway=True)
-        return refresh(None), gr.update(visible=False)
-
-    pulse(CHOICES_SECONDS).tick(
-        refresh, choice, choice, api_name="data_names", queue=False, show_progress="hidden", **PLAIN
-    )
-    gr.on(
-        [choice.change, model.change], guarded(locale, show), [choice, model], [shown, picture],
-        api_name="data_show", **PLAIN,
-    )  # fmt: skip
-    delete.click(guarded(locale, remove), choice, [choice, sure], api_name="data_delete", **PLAIN)
-    sure.click(guarded(locale, remove_anyway), choice, [choice, sure], api_name="data_delete_anyway", **PLAIN)

@@ -43,6 +43,11 @@ def ltr(text: object) -> Markup:
     return Markup(f'<bdi class="ltr" dir="ltr">{escape(text)}</bdi>')
 
 
+def named(name: str) -> str:
+    """A name as part of a sentence that is shown as plain text: its letters do not decide the sentence's direction."""
+    return f"\u2068{name}\u2069"
+
+
 def code(text: object) -> Markup:
     """A short piece of code or a path, in monospace, left to right."""
     return Markup(f'<code class="ltr" dir="ltr">{escape(text)}</code>')

@@ -132,8 +132,8 @@ def _move_events(locale: str, studio: Studio, shown: Shown, sentence: gr.Textbox
         [shown.slider.input, sentence.change], guarded(locale, move), [*at_size, sentence, search], shown.at_a_size,
         api_name="vocabulary_size", trigger_mode="always_last", queue=False, **_QUIET,
     )  # fmt: skip
-    search.change(guarded(locale, find), [*at_size, search], shown.tokens, api_name="vocabulary_tokens",
-                  trigger_mode="always_last", **_QUIET)  # fmt: skip
+    gr.on([search.input, search.submit], guarded(locale, find), [*at_size, search], shown.tokens,
+          api_name="vocabulary_tokens", trigger_mode="always_last", **_QUIET)  # fmt: skip
 
 
 def _change_events(

@@ -61,7 +61,8 @@ def build(locale: str, studio: Studio) -> None:
             gr.update(visible=needs_fetching(studio, model or "")),
             gr.update(choices=_texts(studio)),
             gr.update(choices=names, value=value),
-            "" if awaited in names else awaited or "",
+            # A look that began before a button was pressed must not take away what the button said is coming.
+            "" if awaited and awaited in names else gr.skip(),
             gr.update(visible=bool(names)),
             gr.update(visible=active_job(studio, vocabulary.KIND) is not None),
             vocabulary_starts.stop_update(studio),

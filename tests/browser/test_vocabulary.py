@@ -70,8 +70,12 @@ def prove(page: Page, locale: str) -> None:
 def search(page: Page, locale: str) -> None:
     page.locator("#tokens-part button").first.click()
     expect(page.locator("#tokens tbody tr")).to_have_count(20)
-    page.locator("#token-search input, #token-search textarea").first.fill("ژژژ")
-    expect(page.locator("#tokens")).to_contain_text(say(locale, "vocabulary.tokens_shown", shown=0, count=0))
+    field = page.locator("#token-search input, #token-search textarea").first
+    field.fill("ژژژ")
+    field.press("Enter")
+    expect(page.locator("#tokens")).to_contain_text(
+        say(locale, "vocabulary.tokens_shown", shown=0, count=0), timeout=10_000
+    )
 
 
 @pytest.mark.parametrize("locale", ["fa", "en"])

@@ -18,11 +18,14 @@ from studio.services import expansion, jobs
 from studio.services.studio import open_studio
 from studio.settings import ROOT, Settings
 from studio.tokenizer.proof import untouched
+from studio.ui.uploaded import uploaded
 from tests.live import LiveStudio
 
 PANELS = (
     "story",
     "imports",
+    "health",
+    "cleaning",
     "board",
     "answers",
     "status",
@@ -38,7 +41,7 @@ TEXT = "text\nسارا به باغ رفت\nکتاب خوب است\n"
 EVENTS = ("click", "change", "input", "submit", "tick", "upload", "select", "blur", "then", "success")
 CLOCKS = {"data_names", "vocabulary_choices", "runs", "chat_choices", "merge_choices"}
 ON_OPENING = {"expected_time", "device", "token", "workspace"}
-FOLLOWING = {"vocabulary_base_of", "vocabulary_name", "vocabulary_keep", "starts_of"}
+FOLLOWING = {"data_preset", "vocabulary_base_of", "vocabulary_name", "vocabulary_keep", "starts_of"}
 AT_ONCE = {"vocabulary_size", "show_run", "chat_stop", "chat_clear", "disk_use"}
 ROUND_THE_QUEUE = CLOCKS | ON_OPENING | FOLLOWING | AT_ONCE
 KNOBS = (2e-4, 16, 512, 2, 2, 3407)
@@ -136,7 +139,7 @@ def test_a_file_is_looked_at_imported_shown_and_deleted(page: Page, tmp_path: Pa
     assert "کتاب خوب است" in shown
     assert say(page.locale, "data.title") not in shown
     assert lengths["visible"]
-    chosen = page.ask("data_names", name)
+    chosen, *_ = page.ask("data_names", name, "")
     assert (chosen["value"], [name, name] in chosen["choices"]) == (name, True)
     measured = page.ask("fertility", f"local:{tiny_model}", "کتاب خوب است.", [name])
     assert say(page.locale, "vocabulary.pieces") in measured
@@ -145,6 +148,67 @@ def test_a_file_is_looked_at_imported_shown_and_deleted(page: Page, tmp_path: Pa
     assert wrong == page.sentence("data.no_such_column", column="body", columns="text")
     page.ask("data_delete", name)
     assert page.refusal("data_delete", name) == page.sentence("data.no_such_dataset", name=name)
+
+
+def test_a_dataset_is_measured_cleaned_looked_into_and_cleaned_anew(
+    page: Page, tmp_path: Path, tiny_model: Path
+) -> None:
+    good = "باران تند ديشب راه روستا را بست و كسي نتوانست به شهر برود."
+    file, name = tmp_path / "news.txt", f"news-{page.locale}"
+    file.write_text(f"{good}\n{good}\nThe garden is green and wide today.\nکوتاه بود\n", encoding="utf8")
+    page.ask("data_import", [handle_file(str(file))], name, "", "CC0-1.0", "text", "text", None, None, None)
+    studio = open_studio(Settings(page.live.workspace))
+    jobs.wait(studio, jobs.listing(studio)[0].id)
+    assert say(page.locale, "health.none") in page.ask("health", name, "")["html"]
+    suite = tmp_path / "suite.txt"
+    suite.write_text("باران تند دیشب راه روستا را بست و کسی نتوانست\n", encoding="utf8")
+    page.ask("data_report", name, [handle_file(str(suite))])
+    jobs.wait(studio, jobs.listing(studio)[0].id)
+    card = page.ask("health", name, "")["html"]
+    assert say(page.locale, "health.contaminated_value", rows=2, files="suite.txt") in card
+    assert say(page.locale, "languages.fa") in card
+    assert say(page.locale, "health.advice_clean", reasons="").rstrip(".").strip() in card
+    about, rules, thresholds = page.ask("data_preset", "documents")
+    assert say(page.locale, "clean.preset_info.documents") in about
+    assert ("line_ends" in rules["value"], "few_words=50" in thresholds) == (True, True)
+    on = ["empty", "duplicates", "near_duplicates", "few_words", "boilerplate", "code", "language", "seen"]
+    made, _ = page.ask("data_clean", name, [], "llama_persian", on, "few_words=4", True)
+    assert made == f"{name}-clean"
+    assert jobs.wait(studio, jobs.listing(studio)[0].id).state == "done"
+    assert page.ask("data_names", name, made)[0]["value"] == made, "what was made opens itself"
+    opened = page.ask("data_open", made)
+    ledger, plot, kept, reasons, changes = opened[7], opened[8], opened[9], opened[10], opened[12]
+    assert say(page.locale, "clean.rules.duplicates") in ledger
+    assert plot["value"]["series"][0]["y"][0] == say(page.locale, "clean.out")
+    assert set(kept["value"]) == set(on)
+    assert [value for _, value in reasons["choices"]] == [
+        "", "normalise", "duplicates", "few_words", "language", "nothing_left"
+    ]  # fmt: skip
+    assert "<del" in changes
+    _, shown = page.ask("data_changes", made, "language")
+    assert "The garden is green" in shown
+    assert say(page.locale, "clean.changes_count", first=1, last=1, total=1) in shown
+    assert page.ask("data_changes_next", made, "language", 0)[0] == 0, "there is no second page"
+    again = page.ask("data_clean_again", made, [rule for rule in kept["value"] if rule != "language"])
+    done = jobs.wait(studio, jobs.listing(studio)[0].id)
+    assert (again, done.result["rows_out"], done.result["judged_again"]) == (f"{name}-clean-2", 2, False)
+    same = page.refusal("data_clean_again", made, kept["value"])
+    assert same == page.sentence("clean.nothing_changed")
+    read = page.ask("data_trained", made, f"local:{tiny_model}", 1)
+    assert "<mark>" in read
+
+
+def test_a_forged_call_names_no_file_outside_the_uploads(live: LiveStudio, tmp_path: Path) -> None:
+    """Gradio checks paths only in events that unpack their values; ours check themselves."""
+    studio = open_studio(Settings(live.workspace))
+    ours = studio.settings.uploads / "suite.txt"
+    ours.parent.mkdir(parents=True, exist_ok=True)
+    ours.touch()
+    assert uploaded(studio, [{"path": str(ours)}]) == [ours]
+    for path in (tmp_path / "other.txt", studio.settings.uploads / ".." / "studio.db"):
+        with pytest.raises(StudioError) as caught:
+            uploaded(studio, [{"path": str(path)}])
+        assert caught.value.code == "data.no_such_file"
 
 
 def test_a_vocabulary_is_learned_seen_at_every_size_taken_and_deleted(page: Page, tiny_model: Path) -> None:

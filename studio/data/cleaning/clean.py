@@ -101,10 +101,17 @@ def clean(
         free: Tells how many bytes a folder can still take.
 
     Raises:
-        StudioError: ``clean.nothing_left``, ``clean.suite_empty``, ``job.stopped``, ``disk.too_small``, ``data.*``.
+        StudioError: ``clean.nothing_left``, ``clean.suite_empty``, ``clean.suites_gone``, ``job.stopped``,
+            ``disk.too_small``, ``data.*``.
     """
     began = time.monotonic()
     before, processes = read_manifest(parent), processes or usable_cores()
+    against = [suite.name for suite in suites]
+    if earlier is not None:
+        made = read_manifest(earlier).cleaned
+        against = made.against if made is not None else []
+    elif len(suites) != len(switches.against):
+        raise StudioError("clean.suites_gone", name=before.name)
     peaks: list[int] = []
     with incoming(target, name, free=free) as writer:
         needed = int(SCRATCH_SHARE * before.bytes) + SCRATCH_DOCUMENT * before.rows + RESERVE_BYTES
@@ -122,7 +129,7 @@ def clean(
             licence=before.licence,
             encoding=None,
             files=before.files,
-            cleaned=_describe(before, switches, suites),
+            cleaned=_describe(before, switches, against),
         )
     seconds = time.monotonic() - began
     return Result(manifest, ledger, seconds, peak_memory() + sum(peaks), processes, earlier is None)
@@ -207,7 +214,7 @@ def _assemble(
     return ledger
 
 
-def _describe(before: Manifest, switches: Switches, suites: Sequence[Path]) -> Cleaned:
+def _describe(before: Manifest, switches: Switches, against: list[str]) -> Cleaned:
     return Cleaned(
         parent=before.name,
         parent_sha256=before.sha256,
@@ -215,5 +222,5 @@ def _describe(before: Manifest, switches: Switches, suites: Sequence[Path]) -> C
         off=sorted(switches.off),
         values=switches.values,
         normalised=switches.normalise,
-        against=[suite.name for suite in suites],
+        against=against,
     )

@@ -15,7 +15,7 @@ from studio.errors import StudioError
 NORMALISE = "normalise"
 _WORDS = {"on": True, "off": False}
 _DEFAULTS: dict[Kind, Preset] = {"text": "llama_persian", "chat": "chats"}
-_FITTING: dict[Kind, tuple[Preset, ...]] = {"text": ("llama_persian", "documents"), "chat": ("chats",)}
+FITTING: dict[Kind, tuple[Preset, ...]] = {"text": ("llama_persian", "documents"), "chat": ("chats",)}
 
 
 class Switches(BaseModel):
@@ -73,8 +73,8 @@ def choose(
     chosen = next((name for name in PLANS if name == preset), None) if preset else _DEFAULTS[kind]
     if chosen is None:
         raise StudioError("clean.no_such_preset", preset=preset, presets=", ".join(PLANS))
-    if chosen not in _FITTING[kind]:
-        raise StudioError("clean.preset_kind", preset=chosen, presets=", ".join(_FITTING[kind]))
+    if chosen not in FITTING[kind]:
+        raise StudioError("clean.preset_kind", preset=chosen, presets=", ".join(FITTING[kind]))
     rules = {rule.name: rule for rule in PLANS[chosen].rules}
     switched: dict[str, bool] = {}
     values = {name: float(rule.value) for name, rule in rules.items() if rule.value is not None}
