@@ -74,7 +74,8 @@ def delete(
 def clean(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     preset: Annotated[
-        str | None, typer.Option("--preset", help="llama_persian, documents or chats; else by the kind of data.")
+        str | None,
+        typer.Option("--preset", help="llama_persian, documents, chats or pairs; else by the kind of data."),
     ] = None,
     choices: Annotated[
         list[str] | None, typer.Option("--set", help="RULE=off, RULE=on or RULE=NUMBER, as language=0.8; repeat it.")

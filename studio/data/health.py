@@ -12,6 +12,7 @@ import numpy as np
 from studio.data.cleaning.hashing import hash_text
 from studio.data.language import guess
 from studio.data.persian.normalise import normalise
+from studio.data.sample import Pair
 from studio.data.stored import list_groups, plain_text, read_group, read_manifest
 
 LANGUAGE_ROWS = 2_000
@@ -28,7 +29,8 @@ def examine(folder: Path) -> dict[str, Any]:
     """Facts about a dataset; all its rows are read, and `LANGUAGE_ROWS` of them asked for their language.
 
     Returns:
-        ``name, kind, rows, characters, bytes, licence, source``; ``languages`` (share of the rows asked),
+        ``name, kind, rows, characters, bytes, licence, source``; ``languages`` (share of the rows asked; of pairs the
+        Persian side, and ``languages_en`` of their English one),
         ``persian_share`` (of the letters), ``arabic_ye_kaf_share`` (Arabic ones among all ye and kaf),
         ``half_space_share`` (of the places that need one, None without such a place), ``duplicate_share`` (rows that
         stood before, letter for letter after normalising) and ``lengths`` (characters a row: ``least``, ``tenth``,
@@ -38,7 +40,7 @@ def examine(folder: Path) -> dict[str, Any]:
         StudioError: ``data.no_such_dataset`` or ``data.dataset_damaged``.
     """
     manifest = read_manifest(folder)
-    letters, half_spaces, languages = Counter[str](), Counter[str](), Counter[str]()
+    letters, half_spaces, languages, english = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     hashes, lengths = np.zeros(manifest.rows, np.uint64), np.zeros(manifest.rows, np.int64)
     step, row = max(1, manifest.rows // LANGUAGE_ROWS), 0
     for group in list_groups(folder):
@@ -49,19 +51,25 @@ def examine(folder: Path) -> dict[str, Any]:
             half_spaces.update(joined=len(_JOINED.findall(text)), apart=len(_APART.findall(text)))
             hashes[row], lengths[row] = hash_text(normal), len(text)
             if row % step == 0:
-                languages[guess(normal).taken_for] += 1
+                languages[guess(normalise(sample.fa) if isinstance(sample, Pair) else normal).taken_for] += 1
+                english.update([guess(sample.en.lower()).taken_for] if isinstance(sample, Pair) else [])
             row += 1
     return {
         **{
             key: getattr(manifest, key) for key in ("name", "kind", "rows", "characters", "bytes", "licence", "source")
         },
         "persian_share": manifest.persian_share,
-        "languages": {name: round(count / languages.total(), 4) for name, count in languages.most_common()},
+        "languages": _shares(languages),
+        **({"languages_en": _shares(english)} if english else {}),
         "arabic_ye_kaf_share": _share(letters["arabic"], letters.total()) or 0.0,
         "half_space_share": _share(half_spaces["joined"], half_spaces.total()),
         "duplicate_share": round(1 - len(np.unique(hashes)) / max(1, manifest.rows), 4),
         "lengths": _summary(lengths),
     }
+
+
+def _shares(counts: Counter[str]) -> dict[str, float]:
+    return {name: round(count / counts.total(), 4) for name, count in counts.most_common()}
 
 
 def _share(part: int, whole: int) -> float | None:
