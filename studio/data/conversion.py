@@ -62,13 +62,15 @@ def to_sample(values: Values, mapping: Mapping, row: int) -> Sample | Trimmed | 
     """
     try:
         found = _FORMS[mapping.form](mapping.columns, values)
+        said = "".join(strings(found.sample if isinstance(found, Trimmed) else found))
         # Half of a surrogate pair can stand in a JSON escape, but no file and no tokenizer takes it.
-        "".join(strings(found.sample if isinstance(found, Trimmed) else found)).encode()
+        said.encode()
     except _Unfit as unfit:
         return Dropped(row, str(unfit))
     except UnicodeEncodeError:
         return Dropped(row, "broken_characters")
-    return found
+    # A NUL ends the text in many programs: what a crash left in a file, or one text hidden behind another.
+    return Dropped(row, "broken_characters") if "\0" in said else found
 
 
 def _text(columns: dict[str, str], values: Values) -> Sample:

@@ -31,7 +31,8 @@ _SEPARATORS = str.maketrans("", "", ".,٫٬/")
 
 def has_empty_side(piece: Piece, _: float) -> bool:
     """Nothing is said on one side."""
-    return any(not text.strip() for _, text in piece.turns)
+    persian, english = _sides(piece)
+    return not persian.strip() or not english.strip()
 
 
 def has_same_sides(piece: Piece, _: float) -> bool:

@@ -42,7 +42,7 @@ def drops(check, fa: str, en: str, value: float = 0.0) -> bool:
         (sides.is_not_persian, 0.5, "Der Garten hinter dem Haus ist heute wirklich sehr schön.", EN, True),
         (sides.is_not_persian, 0.5, "الأطفال يلعبون منذ الصباح في الحديقة الكبيرة خلف المنزل مع أصدقائهم", EN, True),
         (sides.is_not_persian, 0.5, "OK", "OK then", True),
-        (sides.is_not_persian, 0.5, "باشد", "Fine", False),
+        (sides.is_not_persian, 0.5, "باشد", EN, False),
         (sides.is_not_persian, 0.5, FA, EN, False),
         (sides.is_not_english, 0, FA, "Les enfants jouent depuis ce matin dans le grand jardin.", True),
         (sides.is_not_english, 0, FA, FA, True),
@@ -52,7 +52,7 @@ def drops(check, fa: str, en: str, value: float = 0.0) -> bool:
         (sides.is_not_english, 0, FA, EN, False),
         (sides.is_not_english, 0, FA, EN.upper(), False),
         (sides.has_other_numbers, 0, "در سال ۲۰۲۰، ۱٬۲۳۴ نفر و ۳٫۵ لیتر", "3.5 l for 1,234 people in 2020", False),
-        (sides.has_other_numbers, 0, "٠٥ و ۷", "7 and 05", False),
+        (sides.has_other_numbers, 0, "٠٥ و ۷", "7 and 5", False),
         (sides.has_other_numbers, 0, "صفحهٔ ۱۲", "page 21", True),
         (sides.has_other_numbers, 0, "صفحهٔ ۱۲", "page 12 of 12", True),
         (sides.has_other_numbers, 0, "۹" * 5000, "9" * 5000, False),
@@ -144,7 +144,9 @@ def test_the_thresholds_of_pairs(tmp_path: Path) -> None:
 
 
 def test_the_report_tells_the_language_of_each_side(tmp_path: Path) -> None:
-    parent = store(tmp_path, "in", [Pair(FA, EN), OTHER, Pair(FA, "Les enfants jouent dans le grand jardin.")])
+    parent = store(
+        tmp_path, "in", [Pair(FA, f"{EN} " * 12), OTHER, Pair(FA, "Les enfants jouent dans le grand jardin.")]
+    )
     found = health.examine(parent)
     assert found["languages"] == {"fa": 1.0}
     assert found["languages_en"] == {"en": 0.6667, "fr": 0.3333}
