@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -16,6 +17,9 @@ FOLDER = Path(__file__).resolve().parent.parent / "assets" / "locales"
 
 SIZES = ("needed", "free", "limit_bytes")
 """Details of errors that are bytes and are said in the unit that fits."""
+
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+"""Control characters and those that turn a direction about: «cod.exe» can look like «exe.doc»."""
 
 _PERSIAN = str.maketrans("0123456789,.", "۰۱۲۳۴۵۶۷۸۹٬٫")
 
@@ -102,10 +106,16 @@ def explain(locale: str, error: StudioError) -> str:
         for name, value in error.details.items()
         if name in SIZES and isinstance(value, int)
     }
-    details = {**error.details, **missing, **sizes}
+    said = {name: visible(value) for name, value in error.details.items() if isinstance(value, str)}
+    details = {**error.details, **said, **missing, **sizes}
     if (fault := f"faults.{details.get('fault')}") in sentences(locale):
         details["reason"] = say(locale, fault, **details)
     return say(locale, f"errors.{error.code}", **details)
+
+
+def visible(text: str) -> str:
+    """A name that came from outside, without what could make it, or the sentence around it, look like another."""
+    return _UNSEEN.sub("\ufffd", text)
 
 
 def as_locale(text: str | None) -> Locale:

@@ -60,6 +60,7 @@ def import_data(work: Work) -> dict[str, Any]:
             target,
             given["name"],
             mapping=mapping,
+            aligned=given.get("aligned", False),
             encoding=given.get("encoding"),
             licence=given.get("licence"),
             source=given.get("origin", "upload"),

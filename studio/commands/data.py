@@ -31,6 +31,9 @@ def import_(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…")],
     name: Annotated[str, typer.Option("--name", help="What the dataset will be called.")],
     column: Columns = None,
+    aligned: Annotated[
+        bool, typer.Option("--aligned", help="Two text files, Persian and English, line N translating line N.")
+    ] = False,
     encoding: Annotated[str | None, typer.Option("--encoding", help="Such as windows-1256; else detected.")] = None,
     licence: Annotated[str | None, typer.Option("--licence", help="Licence of the texts, such as CC0-1.0.")] = None,
     detach: Detach = False,
@@ -38,11 +41,15 @@ def import_(
     workspace: Workspace = None,
     language: Language = None,
 ) -> None:
-    """Import files (txt, csv, tsv, json, jsonl, parquet; also .gz and .zst) as one dataset."""
+    """Import files (txt, csv, tsv, json, jsonl, tmx, parquet; also .gz and .zst) as one dataset."""
+    if aligned and column:
+        raise typer.BadParameter("the sides of aligned files are found by their letters", param_hint="--column")
     with speaking(json, workspace, language) as speech:
         paths = [file.expanduser().resolve() for file in files]
         mapping = None if not column else _mapping(paths, column, encoding)
-        job = datasets.start_import(speech.studio, paths, name, mapping=mapping, encoding=encoding, licence=licence)
+        job = datasets.start_import(
+            speech.studio, paths, name, mapping=mapping, aligned=aligned, encoding=encoding, licence=licence
+        )
         speech.tell(speech.follow(job, detach=detach))
 
 
@@ -73,7 +80,8 @@ def delete(
 def clean(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     preset: Annotated[
-        str | None, typer.Option("--preset", help="llama_persian, documents or chats; else by the kind of data.")
+        str | None,
+        typer.Option("--preset", help="llama_persian, documents, chats or pairs; else by the kind of data."),
     ] = None,
     choices: Annotated[
         list[str] | None, typer.Option("--set", help="RULE=off, RULE=on or RULE=NUMBER, as language=0.8; repeat it.")

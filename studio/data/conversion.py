@@ -10,26 +10,22 @@ from studio.data.mapping import Form, Mapping, Values, find_column, turns_of
 from studio.data.sample import Chat, Message, Pair, Role, Sample, Text, strings
 
 _ROLES: dict[str, Role] = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "human": "user",
-    "prompter": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "ai": "assistant",
+    **dict.fromkeys(("system", "developer", "سیستم", "سامانه"), "system"),
+    **dict.fromkeys(("user", "human", "prompter", "کاربر", "انسان", "پرسشگر"), "user"),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "bot", "model", "ai"), "assistant"),
+    **dict.fromkeys(("دستیار", "ربات", "بات", "مدل", "هوش مصنوعی", "پاسخگو", "پاسخ گو"), "assistant"),
 }
+_TOOLS = frozenset(("tool", "tools", "function", "function_call", "function_response", "tool_call", "tool_response",
+                    "observation", "ipython", "ابزار", "تابع"))  # fmt: skip
+_SPELLINGS = str.maketrans("يك", "یک")
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
     """A row that gives no sample; `reason` is a key under ``data.reasons``.
 
-    Reasons: ``missing_value``, ``not_a_string``, ``empty``, ``broken_characters``, ``not_a_list``, ``bad_roles``,
-    ``empty_turn``, ``no_answer``.
+    Reasons: ``missing_value``, ``not_a_string``, ``empty``, ``broken_characters``, ``not_a_list``, ``unknown_role``,
+    ``bad_roles`` (out of turn), ``tool_turn``, ``empty_turn``, ``no_answer``.
     """
 
     row: int
@@ -38,10 +34,13 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """A sample that lost something on the way; `reason` is ``last_turn`` (a question without an answer at the end)."""
+    """A sample that was repaired or lost something on the way; `reasons` are keys under ``data.reasons``.
+
+    Reasons: ``joined_turns`` (somebody spoke twice in a row), ``last_turn`` (a question without an answer at the end).
+    """
 
     sample: Sample
-    reason: str
+    reasons: tuple[str, ...]
 
 
 class _Unfit(Exception):
@@ -52,8 +51,9 @@ def to_sample(values: Values, mapping: Mapping, row: int) -> Sample | Trimmed | 
     """The sample of one row.
 
     Chats hold at most one system message, first; then user and assistant take turns, and the assistant has the last
-    word. A system message that is blank is left out. Turns of the user after the last answer are cut (`Trimmed`), so
-    that an open question at the end does not cost the whole conversation; a chat without any answer is dropped.
+    word. A system message that is blank is left out. Turns of one speaker in a row become one, a blank line between
+    them, and a turn of the user after the last answer is cut, so that an open question at the end does not cost the
+    whole conversation (`Trimmed`); a chat without any answer, or one in which tools are used, is dropped.
 
     Args:
         values: The row.
@@ -62,13 +62,15 @@ def to_sample(values: Values, mapping: Mapping, row: int) -> Sample | Trimmed | 
     """
     try:
         found = _FORMS[mapping.form](mapping.columns, values)
+        said = "".join(strings(found.sample if isinstance(found, Trimmed) else found))
         # Half of a surrogate pair can stand in a JSON escape, but no file and no tokenizer takes it.
-        "".join(strings(found.sample if isinstance(found, Trimmed) else found)).encode()
+        said.encode()
     except _Unfit as unfit:
         return Dropped(row, str(unfit))
     except UnicodeEncodeError:
         return Dropped(row, "broken_characters")
-    return found
+    # A NUL ends the text in many programs: what a crash left in a file, or one text hidden behind another.
+    return Dropped(row, "broken_characters") if "\0" in said else found
 
 
 def _text(columns: dict[str, str], values: Values) -> Sample:
@@ -124,37 +126,49 @@ def _chat(columns: dict[str, str], values: Values, value: Any, role: str, conten
     turns = turns_of(value)
     if turns is None:
         raise _Unfit("not_a_list")
-    messages = [_message(turn, role, content) for turn in turns]
-    if messages and messages[0].role == "system" and not messages[0].content.strip():
-        del messages[0]
-    system = _system(columns, values)
-    if messages and messages[0].role == "system":
-        system, messages = messages[:1], messages[1:]
-    if not messages:
-        raise _Unfit("empty")
-    # Users may have written twice at the end; what counts is where the last answer stands.
-    answered = max((place for place, message in enumerate(messages, 1) if message.role == "assistant"), default=0)
-    if any(message.role == "system" for message in messages):
-        raise _Unfit("bad_roles")
+    told = [_message(turn, role, content) for turn in turns]
+    answered = max((place for place, message in enumerate(told, 1) if message.role == "assistant"), default=0)
     if answered == 0:
-        raise _Unfit("no_answer")
-    kept = messages[:answered]
-    for place, message in enumerate(kept):
+        raise _Unfit("no_answer" if any(message.role == "user" for message in told) else "empty")
+    messages = _join(told[:answered])
+    repairs = ("joined_turns",) * (len(messages) < answered) + ("last_turn",) * (answered < len(told))
+    system = _system(columns, values)
+    if messages[0].role == "system":
+        first = messages.pop(0)
+        system = [first] if first.content.strip() else system
+    for place, message in enumerate(messages):
         if message.role != ("user", "assistant")[place % 2]:
             raise _Unfit("bad_roles")
         if not message.content.strip():
             raise _Unfit("empty_turn")
-    chat = Chat((*system, *kept))
-    return chat if answered == len(messages) else Trimmed(chat, "last_turn")
+    if any(message.role == "system" for message in told[answered:]):
+        raise _Unfit("bad_roles")
+    chat = Chat((*system, *messages))
+    return Trimmed(chat, repairs) if repairs else chat
+
+
+def _join(messages: list[Message]) -> list[Message]:
+    """Turns of one speaker in a row as one; those that are blank add nothing."""
+    joined: list[Message] = []
+    for message in messages:
+        if not joined or joined[-1].role != message.role:
+            joined.append(message)
+        else:
+            said = [text for text in (joined[-1].content, message.content) if text.strip()]
+            joined[-1] = Message(message.role, "\n\n".join(said))
+    return joined
 
 
 def _message(turn: Any, role: str, content: str) -> Message:
     if not isinstance(turn, dict):
         raise _Unfit("not_a_list")
     speaker = turn.get(role)
-    known = _ROLES.get(speaker.lower()) if isinstance(speaker, str) else None
+    name = _plain(speaker) if isinstance(speaker, str) else ""
+    if name in _TOOLS or turn.get("tool_calls") or turn.get("function_call"):
+        raise _Unfit("tool_turn")
+    known = _ROLES.get(name)
     if known is None:
-        raise _Unfit("bad_roles")
+        raise _Unfit("unknown_role")
     said = turn.get(content)
     if isinstance(said, list):
         said = _parts(said)
@@ -163,6 +177,10 @@ def _message(turn: Any, role: str, content: str) -> Message:
     if not isinstance(said, str):
         raise _Unfit("not_a_string")
     return Message(known, said)
+
+
+def _plain(speaker: str) -> str:
+    return " ".join(speaker.lower().translate(_SPELLINGS).replace("\u200c", " ").split())
 
 
 def _parts(parts: list[Any]) -> str:

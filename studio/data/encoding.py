@@ -10,6 +10,7 @@ from studio.errors import StudioError
 
 SAMPLE_CHARACTERS = 120
 GUESS_BYTES = 1 << 15
+FOREIGN_LETTERS = 8
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -56,7 +57,8 @@ def detect_encoding(head: bytes, whole: bool, file: str) -> str:
 
     Raises:
         StudioError: ``data.binary`` if it is no text; ``data.encoding`` with a `guess` and a decoded `sample` if it is
-            text in an older encoding; ``data.encoding_unknown``.
+            text in an older encoding; ``data.encoding_broken`` with the `row` where UTF-8 ends and something else is
+            mixed in; ``data.encoding_unknown``.
     """
     marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
     if marked:
@@ -65,6 +67,8 @@ def detect_encoding(head: bytes, whole: bool, file: str) -> str:
         if _looks_binary(head):
             raise StudioError("data.binary", file=file)
         return "utf-8"
+    if fault := find_foreign(head):
+        raise StudioError("data.encoding_broken", file=file, row=1 + head.count(b"\n", 0, fault), encoding="utf-8")
     raise explain_bytes(head, file)
 
 
@@ -124,9 +128,23 @@ def is_utf8(head: bytes, whole: bool) -> bool:
     return True
 
 
+def find_foreign(head: bytes) -> int | None:
+    """Where a text that is UTF-8 at first stops being so; None if it never was.
+
+    Bytes of another encoding that pass for `FOREIGN_LETTERS` letters in a row do not occur by chance.
+    """
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        before = head[: error.start].decode()
+        return error.start if sum(not letter.isascii() for letter in before) >= FOREIGN_LETTERS else None
+    return None
+
+
 def _looks_binary(data: bytes) -> bool:
+    # A few NULs in a text cost their rows (`conversion`), not the file.
     controls = len(data) - len(data.translate(None, _CONTROLS))
-    return b"\0" in data or controls > 8 + len(data) * 0.02
+    return controls > 8 + len(data) * 0.02
 
 
 def _guess(data: bytes) -> str | None:

@@ -16,6 +16,7 @@ from studio.data.cleaning.filters import CONTAMINATION_WORDS
 from studio.data.cleaning.hashing import hash_text, hash_words
 from studio.data.language import guess
 from studio.data.persian.normalise import normalise
+from studio.data.sample import Pair
 from studio.data.stored import list_groups, plain_text, read_group, read_manifest
 from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
@@ -41,7 +42,8 @@ def examine(folder: Path, against: Sequence[Path] = (), *, progress: Progress, s
         stopping: Asked between the pieces of the dataset.
 
     Returns:
-        ``name, kind, rows, characters, bytes, licence, source``; ``languages`` (share of the rows asked),
+        ``name, kind, rows, characters, bytes, licence, source``; ``languages`` (share of the rows asked; of pairs the
+        Persian side, and ``languages_en`` of their English one),
         ``persian_share`` (of the letters), ``arabic_ye_kaf_share`` (Arabic ones among all ye and kaf),
         ``half_space_share`` (of the places that need one, None without such a place), ``duplicate_share`` (rows that
         stood before, letter for letter after normalising), ``lengths`` (characters a row: ``least``, ``tenth``,
@@ -52,7 +54,7 @@ def examine(folder: Path, against: Sequence[Path] = (), *, progress: Progress, s
         StudioError: ``data.no_such_dataset``, ``data.dataset_damaged``, ``clean.suite_empty`` or ``job.stopped``.
     """
     manifest = read_manifest(folder)
-    letters, half_spaces, languages = Counter[str](), Counter[str](), Counter[str]()
+    letters, half_spaces, languages, english = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     hashes, lengths = np.zeros(manifest.rows, np.uint64), np.zeros(manifest.rows, np.int64)
     suites = read_suites(against, CONTAMINATION_WORDS) if against else None
     step, row, contaminated = max(1, manifest.rows // LANGUAGE_ROWS), 0, 0
@@ -68,7 +70,8 @@ def examine(folder: Path, against: Sequence[Path] = (), *, progress: Progress, s
             half_spaces.update(joined=len(_JOINED.findall(text)), apart=len(_APART.findall(text)))
             hashes[row], lengths[row] = hash_text(normals[-1]), len(text)
             if row % step == 0:
-                languages[guess(normals[-1]).taken_for] += 1
+                languages[guess(normalise(sample.fa) if isinstance(sample, Pair) else normals[-1]).taken_for] += 1
+                english.update([guess(sample.en.lower()).taken_for] if isinstance(sample, Pair) else [])
             row += 1
         if suites is not None:
             contaminated += int(touches(*hash_words(normals), suites, CONTAMINATION_WORDS).sum())
@@ -77,7 +80,8 @@ def examine(folder: Path, against: Sequence[Path] = (), *, progress: Progress, s
             key: getattr(manifest, key) for key in ("name", "kind", "rows", "characters", "bytes", "licence", "source")
         },
         "persian_share": manifest.persian_share,
-        "languages": {name: round(count / languages.total(), 4) for name, count in languages.most_common()},
+        "languages": _shares(languages),
+        **({"languages_en": _shares(english)} if english else {}),
         "arabic_ye_kaf_share": _share(letters["arabic"], letters.total()) or 0.0,
         "half_space_share": _share(half_spaces["joined"], half_spaces.total()),
         "duplicate_share": round(1 - len(np.unique(hashes)) / max(1, manifest.rows), 4),
@@ -101,6 +105,10 @@ def kept(folder: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return dict(found)
+
+
+def _shares(counts: Counter[str]) -> dict[str, float]:
+    return {name: round(count / counts.total(), 4) for name, count in counts.most_common()}
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -87,7 +87,7 @@ def import_hub(
         mapping = mapping or guess(columns, [values for _, values in first])
         check_mapping(mapping, columns)
         rows = chain(first, counted)
-        store_rows(writer, mapping, rows, share=counted.share, progress=progress, stopping=stopping)
+        store_rows(writer, mapping, rows, file=repo, share=counted.share, progress=progress, stopping=stopping)
         place = "/".join(part for part in (f"hub:{repo}", config, split) if part)
         licence = licence or hub.licence(repo, token)
         return writer.commit(mapping=mapping, source=place, licence=licence, encoding=None, files=[repo])

@@ -19,13 +19,14 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from studio.data.manifest import FILE, Cleaned, Manifest, check_name
+from studio.data.manifest import FILE, Cleaned, Manifest, Place, check_name
 from studio.data.mapping import Mapping
 from studio.data.sample import Chat, Kind, Pair, Sample, Text, kind_of, strings
 from studio.data.script import count_letters
 from studio.errors import StudioError
 from studio.workspace import disk_error
 
+PLACES = 5
 GROUP_ROWS = 20_000
 GROUP_CHARACTERS = 4 * 10**6
 PART_BYTES = 64 * 10**6
@@ -83,6 +84,7 @@ class Incoming:
         self._writer: Any = None
         self.dropped: Counter[str] = Counter()
         self.trimmed: Counter[str] = Counter()
+        self._places: dict[str, list[Place]] = {}
 
     def add(self, sample: Sample) -> None:
         """Take in a sample of the same kind as all before."""
@@ -92,6 +94,12 @@ class Incoming:
         self._buffered += sum(map(len, strings(sample)))
         if len(self._buffer) >= GROUP_ROWS or self._buffered >= GROUP_CHARACTERS:
             self._flush()
+
+    def note(self, reason: str, file: str, row: int) -> None:
+        """Remember the first `PLACES` rows of each reason to drop or trim."""
+        known = self._places.setdefault(reason, [])
+        if len(known) < PLACES:
+            known.append(Place(file=file, row=row))
 
     def finish(self) -> tuple[int, int, int]:
         """Write out what is buffered; rows, characters and UTF-8 bytes of all samples."""
@@ -132,6 +140,7 @@ class Incoming:
             encoding=encoding,
             dropped=dict(self.dropped),
             trimmed=dict(self.trimmed),
+            places=self._places,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             files=files,
             cleaned=cleaned,

@@ -61,7 +61,8 @@ def read_lines(source: ByteSource, encoding: str, *, translate: bool = True) -> 
 
 
 def _undecodable(source: ByteSource, encoding: str, error: UnicodeDecodeError, row: int) -> StudioError:
-    if encoding.startswith("utf-8"):
+    # What began as UTF-8 is not all in the older encoding that the next bytes look like.
+    if encoding.startswith("utf-8") and source.head.isascii():
         explained = explain_bytes(error.object[error.start : error.start + 2000], source.name, row=row)
         if explained.code == "data.encoding":
             return explained

@@ -45,6 +45,15 @@ class Cleaned(BaseModel):
     against: list[str]
 
 
+class Place(BaseModel):
+    """Where a row stood: its file, and its number there as `studio.data.read.Rows` counts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str
+    row: int
+
+
 class Manifest(BaseModel):
     """Facts about a dataset, fixed when it was imported.
 
@@ -56,7 +65,8 @@ class Manifest(BaseModel):
         sha256: Hash of the samples in their order (`studio.data.incoming.ContentHash`), not of the files.
         encoding: How the source spelt its text; None for Parquet and the Hub.
         dropped: Rows left out, by reason.
-        trimmed: Samples that were shortened, by reason.
+        trimmed: Samples that were shortened or repaired, by reason.
+        places: The first rows that were dropped or trimmed, by reason.
         created: Time of the import, ISO 8601, UTC.
         files: Names of the imported files, or of the Hub dataset.
         cleaned: How a cleaning made it of another dataset, if one did.
@@ -77,6 +87,7 @@ class Manifest(BaseModel):
     encoding: str | None
     dropped: dict[str, int]
     trimmed: dict[str, int] = {}
+    places: dict[str, list[Place]] = {}
     created: str
     files: list[str]
     cleaned: Cleaned | None = None

@@ -1,4 +1,4 @@
-"""Any text file as rows: txt, csv, tsv, json, jsonl and parquet, each also packed with gzip or Zstandard."""
+"""Any text file as rows: txt, csv, tsv, json, jsonl, tmx and parquet, each also packed with gzip or Zstandard."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from studio.data.compressed import UNPACKED_LIMIT, ByteSource
 from studio.data.delimited import read_delimited
 from studio.data.encoding import refuse_formats, settle_encoding
 from studio.data.json_stream import Row, read_json, read_jsonl
+from studio.data.tmx import declared_encoding, read_tmx
 from studio.errors import StudioError
 
-Format = Literal["txt", "csv", "tsv", "json", "jsonl", "parquet"]
+Format = Literal["txt", "csv", "tsv", "json", "jsonl", "tmx", "parquet"]
 
 FORMATS: dict[str, Format] = {
     ".txt": "txt",
@@ -33,6 +34,7 @@ FORMATS: dict[str, Format] = {
     ".json": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".tmx": "tmx",
     ".parquet": "parquet",
     ".pq": "parquet",
 }
@@ -53,7 +55,7 @@ class Rows:
         format: What the file is.
         encoding: How its text is spelt; None for Parquet.
         first: Up to `FIRST_ROWS` rows from the start, which iterating gives again.
-        columns: Names of the columns; for json and jsonl those of the first rows.
+        columns: Names of the columns; for json, jsonl and tmx those of the first rows.
     """
 
     def __init__(self, source: ByteSource, form: Format, encoding: str | None, scratch: Path | None) -> None:
@@ -127,6 +129,8 @@ class Rows:
             return read_json(self._source, encoding)
         if self.format == "jsonl":
             return read_jsonl(self._source, encoding)
+        if self.format == "tmx":
+            return read_tmx(self._source, encoding)
         return read_delimited(self._source, encoding, tabs=self.format == "tsv")
 
     def _parquet(self) -> Iterator[Row]:
@@ -170,12 +174,14 @@ def open_rows(
     Raises:
         StudioError: ``data.no_such_file``, ``data.not_readable``, ``data.file_empty``, ``data.file_blank``,
             ``data.no_rows``, ``data.unknown_format``, ``data.other_format``, ``data.binary``, ``data.encoding``,
-            ``data.encoding_unknown``, ``data.encoding_name``, ``data.too_many_columns``, or what iterating raises.
+            ``data.encoding_unknown``, ``data.encoding_name``, ``data.too_many_columns``, ``data.not_tmx``, or what
+            iterating raises.
     """
     source = ByteSource(path, limit=limit)
     try:
         form = find_format(source)
-        settled = None if form == "parquet" else settle_encoding(source.head, source.whole, source.name, encoding)
+        accepted = encoding or (declared_encoding(source.head) if form == "tmx" else None)
+        settled = None if form == "parquet" else settle_encoding(source.head, source.whole, source.name, accepted)
         return Rows(source, form, settled, scratch)
     except BaseException:
         source.close()

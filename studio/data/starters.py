@@ -85,7 +85,7 @@ def _import_hafez(target: Path, progress: Progress, stopping: Stopping) -> Manif
 
     mapping = make_mapping("text", text="text")
     with incoming(target, HAFEZ) as writer:
-        store_rows(writer, mapping, rows(), share=lambda: 0.5, progress=progress, stopping=stopping)
+        store_rows(writer, mapping, rows(), file="hafez.json", share=lambda: 0.5, progress=progress, stopping=stopping)
         return writer.commit(
             mapping=mapping, source=f"pypi:{hafez.PACKAGE}", licence=hafez.LICENCE, encoding=None, files=["hafez.json"]
         )

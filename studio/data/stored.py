@@ -12,11 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from studio.data.aligned import MAPPING as ALIGNED
+from studio.data.aligned import Aligned
 from studio.data.columns import Dropped, Mapping, Trimmed, check_mapping, guess, to_sample
 from studio.data.incoming import Incoming, free_bytes, incoming
 from studio.data.json_stream import Row
 from studio.data.manifest import FILE, Manifest, check_name, read_manifest, suggest_name
-from studio.data.read import open_rows
+from studio.data.read import Rows, open_rows
 from studio.data.sample import Chat, Kind, Message, Pair, Sample, Text, strings
 from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
@@ -53,6 +55,7 @@ def import_files(
     name: str,
     *,
     mapping: Mapping | None = None,
+    aligned: bool = False,
     encoding: str | None = None,
     licence: str | None = None,
     source: str,
@@ -69,6 +72,7 @@ def import_files(
         target: The datasets folder.
         name: New name of the dataset.
         mapping: Which columns to take; by default guessed from the first file.
+        aligned: Whether they are two files of lines, one the translation of the other (`studio.data.aligned`).
         encoding: Encoding the user accepted for files that are not Unicode.
         licence: Licence of the texts, if known.
         source: Where they come from, for the manifest.
@@ -84,17 +88,18 @@ def import_files(
         raise StudioError("data.no_files")
     encodings: list[str] = []
     with incoming(target, name, free=free) as writer:
-        for index, file in enumerate(files):
-            with open_rows(file, encoding=encoding, scratch=writer.folder) as rows:
-                mapping = mapping or guess(rows.columns, [values for _, values in rows.first])
+        opened = _open(files, aligned, encoding, writer.folder)
+        for index, (file, rows) in enumerate(opened):
+            with rows:
+                mapping = mapping or _mapping(rows)
                 check_mapping(mapping, rows.columns)
                 if rows.encoding and rows.encoding not in encodings:
                     encodings.append(rows.encoding)
 
                 def share(done: int = index, part: Callable[[], float] = rows.share) -> float:
-                    return (done + part()) / len(files)
+                    return part() if aligned else (done + part()) / len(files)
 
-                store_rows(writer, mapping, rows, share=share, progress=progress, stopping=stopping)
+                store_rows(writer, mapping, rows, file=file, share=share, progress=progress, stopping=stopping)
         assert mapping is not None
         return writer.commit(
             mapping=mapping,
@@ -105,16 +110,32 @@ def import_files(
         )
 
 
+def _mapping(rows: Rows | Aligned) -> Mapping:
+    # Which aligned file is the Persian one is known already; single lines of it may say otherwise.
+    return ALIGNED if isinstance(rows, Aligned) else guess(rows.columns, [values for _, values in rows.first])
+
+
+def _open(
+    files: Sequence[Path], aligned: bool, encoding: str | None, scratch: Path
+) -> Iterator[tuple[str, Rows | Aligned]]:
+    if aligned:
+        yield " + ".join(file.name for file in files), Aligned(files, encoding)
+        return
+    for file in files:
+        yield file.name, open_rows(file, encoding=encoding, scratch=scratch)
+
+
 def store_rows(
     writer: Incoming,
     mapping: Mapping,
     rows: Iterable[Row],
     *,
+    file: str,
     share: Callable[[], float],
     progress: Progress,
     stopping: Stopping,
 ) -> None:
-    """Convert rows and give the samples to `writer`, which also counts what was dropped.
+    """Convert the rows of `file` and give the samples to `writer`, which also counts and places what was dropped.
 
     Raises:
         StudioError: ``job.stopped``.
@@ -127,8 +148,11 @@ def store_rows(
         found = to_sample(values, mapping, row)
         if isinstance(found, Dropped):
             writer.dropped[found.reason] += 1
+            writer.note(found.reason, file, found.row)
         elif isinstance(found, Trimmed):
-            writer.trimmed[found.reason] += 1
+            for reason in found.reasons:
+                writer.trimmed[reason] += 1
+                writer.note(reason, file, row)
             writer.add(found.sample)
         else:
             writer.add(found)

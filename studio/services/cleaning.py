@@ -33,7 +33,7 @@ def start_clean(
     Args:
         studio: The open studio.
         name: The dataset.
-        preset: ``llama_persian``, ``documents`` or ``chats``; by default what fits its kind.
+        preset: ``llama_persian``, ``documents``, ``chats`` or ``pairs``; by default what fits its kind.
         choices: ``RULE=on``, ``RULE=off`` or ``RULE=NUMBER``.
         out: Name of the result; by default `name` with ``-clean``, numbered if that is taken.
         against: Evaluation files whose texts must not stay in.

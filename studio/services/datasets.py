@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from studio.data import starters, stored
+from studio.data.aligned import MAPPING as ALIGNED
+from studio.data.aligned import Aligned
 from studio.data.columns import guess
 from studio.data.conversion import Dropped, Trimmed, to_sample
 from studio.data.hub import check_id
@@ -66,24 +68,36 @@ def look(files: Sequence[Path], encoding: str | None = None) -> Found:
     )
 
 
+def look_aligned(files: Sequence[Path], encoding: str | None = None) -> Found:
+    """The first pairs of two files whose lines translate each other.
+
+    Raises:
+        StudioError: ``data.aligned_two``, ``data.aligned_languages`` and what `look` raises.
+    """
+    with Aligned(files, encoding) as seen:
+        rows = [values for _, values in seen.first]
+        return Found(files[0].name, "txt", seen.encoding, seen.columns, ALIGNED, rows)
+
+
 def start_import(
     studio: Studio,
     files: Sequence[Path],
     name: str,
     *,
     mapping: Mapping | None = None,
+    aligned: bool = False,
     encoding: str | None = None,
     licence: str | None = None,
     remove_files: bool = False,
 ) -> Job:
-    """Queue the import of files under `name`.
+    """Queue the import of files under `name`; of two `aligned` ones, line N translates line N.
 
     Faults that the start of a file shows are told now; nothing is queued then.
 
     Raises:
         StudioError: ``data.*``.
     """
-    found = look(files, encoding)
+    found = look_aligned(files, encoding) if aligned else look(files, encoding)
     chosen = mapping or found.mapping
     check_mapping(chosen, found.columns)
     check_name(studio.settings.datasets, name)
@@ -92,6 +106,7 @@ def start_import(
         "files": [str(file) for file in files],
         "name": name,
         "mapping": chosen.model_dump(mode="json"),
+        "aligned": aligned,
         "encoding": encoding,
         "licence": licence,
         "remove_files": remove_files,

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio.data.cleaning.filters import PLANS
+from studio.data.cleaning.filters import PLANS, Plan
 from studio.data.cleaning.switches import FITTING, NORMALISE
 from studio.data.sample import Kind
 from studio.errors import StudioError
@@ -137,7 +137,7 @@ def _knobs(locale: str) -> Knobs:
     knobs = Knobs(preset, about, rules, thresholds, normalise)
 
     def change(chosen: str) -> list[Any]:
-        return _preset_of(locale, chosen)[1:4]
+        return _preset_of(locale, chosen)
 
     preset.input(change, preset, [about, rules, thresholds], api_name="data_preset", queue=False,
                  show_progress="hidden", **PLAIN)  # fmt: skip
@@ -146,20 +146,18 @@ def _knobs(locale: str) -> Knobs:
 
 def preset_updates(locale: str, kind: Kind) -> list[Any]:
     """The knobs for a dataset of `kind`, all at their defaults."""
-    fitting = FITTING.get(kind, ())
-    if not fitting:
-        return [gr.update(choices=[], value=None), say(locale, "clean.pairs_later"), gr.update(), "", True]
-    chosen = _preset_of(locale, fitting[0])
-    return [gr.update(choices=_presets(locale, kind), value=fitting[0]), *chosen[1:4], True]
+    default = FITTING[kind][0]
+    return [gr.update(choices=_presets(locale, kind), value=default), *_preset_of(locale, default), True]
 
 
 def _preset_of(locale: str, preset: str) -> list[Any]:
     about = parts.paragraph(say(locale, f"clean.preset_info.{preset}"), soft=True)
-    return [preset, about, gr.update(choices=_rules(locale, preset), value=_names(preset)), _thresholds(preset)]
+    rules = gr.update(choices=_rules(locale, preset), value=[rule.name for rule in _plan(preset).rules if rule.on])
+    return [about, rules, _thresholds(preset)]
 
 
 def _presets(locale: str, kind: Kind) -> list[tuple[str, str]]:
-    return [(say(locale, f"clean.preset.{preset}"), preset) for preset in FITTING.get(kind, ())]
+    return [(say(locale, f"clean.preset.{preset}"), preset) for preset in FITTING[kind]]
 
 
 def _rules(locale: str, preset: str) -> list[tuple[str, str]]:
@@ -167,19 +165,26 @@ def _rules(locale: str, preset: str) -> list[tuple[str, str]]:
 
 
 def _names(preset: str) -> list[str]:
-    return [rule.name for name, plan in PLANS.items() if name == preset for rule in plan.rules]
+    return [rule.name for rule in _plan(preset).rules]
+
+
+def _plan(preset: str) -> Plan:
+    return next(plan for name, plan in PLANS.items() if name == preset)
 
 
 def _thresholds(preset: str) -> str:
-    rules = [rule for name, plan in PLANS.items() if name == preset for rule in plan.rules]
-    return "\n".join(f"{rule.name}={rule.value:g}" for rule in rules if rule.value is not None)
+    return "\n".join(f"{rule.name}={rule.value:g}" for rule in _plan(preset).rules if rule.value is not None)
 
 
 def choices_of(preset: str, on: list[str], thresholds: str, normalise: bool) -> list[str]:
     """The knobs as the choices that `cleaning.start_clean` takes; a rule that is off wins over its threshold."""
     written = [line.strip() for line in (thresholds or "").splitlines() if line.strip()]
-    off = [f"{name}=off" for name in _names(preset) if name not in on]
-    return [*written, *off, *([] if normalise else [f"{NORMALISE}=off"])]
+    switched = [
+        f"{rule.name}={'on' if rule.name in on else 'off'}"
+        for rule in _plan(preset).rules
+        if (rule.name in on) != rule.on or rule.name not in on
+    ]
+    return [*written, *switched, *([] if normalise else [f"{NORMALISE}=off"])]
 
 
 def _start_events(

@@ -9,7 +9,7 @@ import gradio as gr
 from studio.data.manifest import Manifest
 from studio.data.sample import Pair, Sample, Text
 from studio.errors import StudioError
-from studio.i18n import explain, number, say
+from studio.i18n import explain, number, say, visible
 from studio.jobs.store import ACTIVE, PENDING
 from studio.services import datasets, jobs
 from studio.services.studio import Studio
@@ -58,17 +58,36 @@ def manifest_figures(locale: str, manifest: Manifest, median: int | None) -> Mar
     ]
     if median is not None:
         items.append((number(locale, median), say(locale, "data.median_tokens"), ""))
-    dropped = sum(manifest.dropped.values())
-    if dropped:
-        reasons = "، ".join(f"{say(locale, f'data.reasons.{reason}')}: {number(locale, count)}"
-                           for reason, count in manifest.dropped.items())  # fmt: skip
-        items.append((number(locale, dropped), say(locale, "data.dropped"), reasons))
+    for label, counts in (("data.dropped", manifest.dropped), ("data.repaired", manifest.trimmed)):
+        if counts:
+            items.append(
+                (number(locale, sum(counts.values())), say(locale, label), _reasons(locale, manifest, counts))
+            )
     return parts.figures(items)
+
+
+def _reasons(locale: str, manifest: Manifest, counts: dict[str, int]) -> str:
+    """Why rows were dropped or repaired, how many, and where the first ones stand."""
+    comma = "، " if locale == "fa" else ", "
+    several = len(manifest.files) > 1
+    lines = []
+    for reason, count in counts.items():
+        # A cleaned dataset has the names of its rules here.
+        key = f"clean.rules.{reason}" if manifest.cleaned else f"data.reasons.{reason}"
+        line = f"{say(locale, key)}: {number(locale, count)}"
+        if places := manifest.places.get(reason):
+            rows = comma.join(
+                f"{visible(place.file)}:{number(locale, place.row)}" if several else number(locale, place.row)
+                for place in places
+            )
+            line = say(locale, "data.places", line=line, rows=rows + "…" * (count > len(places)))
+        lines.append(line)
+    return ("؛ " if locale == "fa" else "; ").join(lines)
 
 
 def found_view(locale: str, found: datasets.Found, offered: str = "") -> Markup:
     """What a look at a file showed; `offered` is an encoding that needs the user's word."""
-    columns = "، ".join(found.columns) if locale == "fa" else ", ".join(found.columns)
+    columns = ("، " if locale == "fa" else ", ").join(map(visible, found.columns))
     line = say(locale, "data.found_line", format=found.format, encoding=found.encoding, columns=columns)
     rows = preview_table(locale, datasets.preview_mapping(found, found.mapping))
     doubt = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -13,7 +13,7 @@ from studio.data.cleaning.reasons import Reasons, take_down
 from studio.data.cleaning.switches import Switches
 from studio.data.cleaning.verdicts import Verdicts
 from studio.data.incoming import Incoming
-from studio.data.sample import Chat, Message, Sample, Text
+from studio.data.sample import Chat, Kind, Message, Pair, Sample, Text
 from studio.data.sentences import rejoin
 from studio.errors import StudioError
 from studio.jobs.events import Stopping
@@ -108,7 +108,7 @@ def _survivors(
     with np.load(piece.task.out.with_suffix(".npz")) as columns:
         characters_in, bytes_in = columns["characters_in"].tolist(), columns["bytes_in"].tolist()
         roles = iter(columns["roles"].tolist())
-    chat = piece.task.kind == "chat"
+    kind = piece.task.kind
     text, start, place = piece.task.out.with_suffix(".txt").read_bytes().decode(), 0, 0
     for number, count in enumerate(found.units):
         units = []
@@ -120,16 +120,17 @@ def _survivors(
         books.read.update(rows=1, characters=characters_in[number], bytes=bytes_in[number])
         books.normalising["characters"] += characters_in[number] - len(whole)
         books.normalising["bytes"] += bytes_in[number] - size
-        speakers = list(islice(roles, count)) if chat else []
+        speakers = islice(roles, count) if kind == "chat" else ()
         first, near = found.first[number], found.near[number]
         reason = judge.document(found.bits[number], first, near)
         if reason is not None:
-            books.drop(reason, row + number, whole, whole_row=True)
+            shown = whole if kind == "text" else "\n".join(units)
+            books.drop(reason, row + number, whole, whole_row=True, shown=shown)
             reasons.row(reason, units=count)
-        elif chat:
+        elif kind != "text":
             judge.keep(row + number, first, near)
             reasons.row(None, units=count)
-            yield Chat(tuple(Message(ROLES[role], said) for role, said in zip(speakers, units, strict=True)))
+            yield _whole_sample(kind, units, speakers)
         else:
             left = _left(units, found, place, judge, books, reasons, row + number, unit)
             reasons.row(None if left else NOTHING_LEFT)
@@ -137,6 +138,13 @@ def _survivors(
                 judge.keep(row + number, first, near)
                 yield Text(left)
         place += count
+
+
+def _whole_sample(kind: Kind, units: list[str], roles: Iterable[int]) -> Sample:
+    """The pair whose sides, or the chat whose turns `units` are."""
+    if kind == "pair":
+        return Pair(*units)
+    return Chat(tuple(Message(ROLES[role], said) for role, said in zip(roles, units, strict=True)))
 
 
 def _left(

@@ -89,7 +89,7 @@ def clean(
     A failure, a stop or a kill leaves nothing behind.
 
     Args:
-        parent: A dataset of texts or chats.
+        parent: A dataset of any kind.
         target: The datasets folder.
         name: What the result is called.
         switches: From `switches.choose`.

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from studio.data.cleaning import pieces, repetition
+from studio.data.cleaning import pieces, repetition, sides
 from studio.data.cleaning.pieces import Piece
 from studio.data.language import THRESHOLD
 
-Unit = Literal["sentence", "line", "document", "chat"]
-Preset = Literal["llama_persian", "documents", "chats"]
+Unit = Literal["sentence", "line", "document", "chat", "pair"]
+Preset = Literal["llama_persian", "documents", "chats", "pairs"]
 Check = Callable[[Piece, float], bool]
 
 CONTAMINATION_WORDS = 8
@@ -26,25 +26,28 @@ class Rule:
         name: The reason in ledgers, a key under ``clean.rules``.
         unit: What is dropped as a whole.
         check: Whether a piece is dropped under a value; None where other pieces decide (`studio.data.cleaning.dedup`).
-        value: The threshold unless the user sets another; None for a rule that has none.
+        value: The threshold unless the user sets another: a whole number, a share up to 1, or a factor above 1; None
+            for a rule that has none.
+        on: Whether it drops unless the user says so.
     """
 
     name: str
     unit: Unit
     check: Check | None = None
     value: float | None = None
+    on: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A preset: the rules of whole documents, then those of the units inside them, in the order in which they drop.
 
-    `unit` is what documents are cut into; chats are cut into turns, of which none is dropped alone.
+    `unit` is what documents are cut into; of the turns of a chat and the sides of a pair none is dropped alone.
     """
 
     documents: tuple[Rule, ...]
     units: tuple[Rule, ...]
-    unit: Literal["sentence", "line", "turn"]
+    unit: Literal["sentence", "line", "turn", "side"]
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -103,5 +106,18 @@ PLANS: dict[Preset, Plan] = {
         ),
         (),
         "turn",
+    ),
+    "pairs": Plan(
+        (
+            Rule("empty", "pair", sides.has_empty_side),
+            Rule("same", "pair", sides.has_same_sides),
+            Rule("length_ratio", "pair", sides.has_odd_lengths, sides.RATIO),
+            Rule("language", "pair", sides.is_not_persian, sides.PERSIAN),
+            Rule("language_en", "pair", sides.is_not_english),
+            Rule("numbers", "pair", sides.has_other_numbers, on=False),
+            *_across("pair"),
+        ),
+        (),
+        "side",
     ),
 }

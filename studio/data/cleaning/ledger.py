@@ -39,7 +39,7 @@ class Example(_Plain):
 
 
 class Entry(Amount):
-    """What one rule dropped; `units` counts its sentences, lines, documents or chats, `share` is of the bytes."""
+    """What one rule dropped; `units` counts what it drops as a whole, such as sentences, `share` is of the bytes."""
 
     rule: str
     unit: Unit
@@ -107,8 +107,8 @@ class Books:
         self.normalising: Counter[str] = Counter()
         self.joining: Counter[str] = Counter()
 
-    def drop(self, rule: str, row: int, text: str, *, whole_row: bool) -> None:
-        """Enter a dropped piece; `text` is all that goes with it."""
+    def drop(self, rule: str, row: int, text: str, *, whole_row: bool, shown: str | None = None) -> None:
+        """Enter a dropped piece; `text` is all that goes with it, `shown` the same as an example shows it."""
         sums = self._sums.setdefault(rule, Counter())
         sums["units"] += 1
         sums["rows"] += whole_row
@@ -117,7 +117,8 @@ class Books:
         kept = self._examples.setdefault(rule, [])
         place = len(kept) if len(kept) < EXAMPLES else self._chance.randrange(sums["units"])
         if place < EXAMPLES:
-            kept[place : place + 1] = [Example(row=row, text=text[:EXAMPLE_CHARACTERS].strip())]
+            begins = (text if shown is None else shown)[:EXAMPLE_CHARACTERS].strip()
+            kept[place : place + 1] = [Example(row=row, text=begins)]
 
     def drop_rest(self, row: int) -> None:
         """Enter a row of which no unit is left."""

@@ -16,7 +16,7 @@ from studio.data.cleaning.hashing import PERMUTATIONS, hash_text, hash_words, si
 from studio.data.cleaning.pieces import Piece
 from studio.data.cleaning.switches import Switches
 from studio.data.persian.normalise import normalise
-from studio.data.sample import Chat, Kind, Role, Sample, strings
+from studio.data.sample import Chat, Kind, Role, Sample, Text, strings
 from studio.data.sentences import split_lines, split_sentences
 from studio.data.stored import Group, read_group
 
@@ -134,7 +134,7 @@ def _prepare(sample: Sample, switches: Switches) -> tuple[list[str], list[str]]:
     said = strings(sample)
     if switches.normalise:
         said = tuple(normalise(text) for text in said)
-    if switches.plan.unit == "turn":
+    if switches.plan.unit in ("turn", "side"):
         units = list(said)
     else:
         units = (split_sentences if switches.plan.unit == "sentence" else split_lines)(said[0])
@@ -148,14 +148,15 @@ def _judge(sample: Sample, texts: list[str], checks: tuple[_Checks, _Checks], co
     for piece in pieces:
         columns.unit_bits.append(_bits(piece, of_units, columns.languages) if piece.words else 0)
         columns.unit_hashes.append(hash_text(piece.text))
-    if isinstance(sample, Chat):
-        turns = [(turn.role, text) for turn, text in zip(sample.messages, texts, strict=True)]
+    if isinstance(sample, Text):
+        whole = Piece("".join(texts))
+        columns.hashes.append(hash_text(whole.text))
+    else:
+        speakers = [turn.role for turn in sample.messages] if isinstance(sample, Chat) else ["fa", "en"]
+        turns = list(zip(speakers, texts, strict=True))
         whole = Piece("\n".join(texts), turns)
         # Two chats with the same turns in other roles are two chats.
         columns.hashes.append(hash_text("\0".join(part for turn in turns for part in turn)))
-    else:
-        whole = Piece("".join(texts))
-        columns.hashes.append(hash_text(whole.text))
     columns.bits.append(_bits(whole, of_documents, columns.languages))
     return whole.text
 

@@ -8,7 +8,6 @@ from functools import cache
 from itertools import product
 
 from studio.data.language import Guess, guess_quickly
-from studio.data.sample import Role
 from studio.settings import PRESETS
 
 BOILERPLATE = PRESETS / "boilerplate.txt"
@@ -26,14 +25,14 @@ class Piece:
     """A normalised piece of text as rules see it.
 
     Attributes:
-        text: The text; of a chat all turns, one below the other.
-        turns: Of a chat, who says what; empty otherwise.
+        text: The text; of a chat all turns and of a pair both sides, one below the other.
+        turns: Of a chat, who says what; of a pair, what ``fa`` and ``en`` say; empty otherwise.
         guess: The language, once a rule asked for it.
     """
 
     __slots__ = ("_words", "guess", "text", "turns")
 
-    def __init__(self, text: str, turns: Sequence[tuple[Role, str]] = ()) -> None:
+    def __init__(self, text: str, turns: Sequence[tuple[str, str]] = ()) -> None:
         self.text, self.turns = text, turns
         self.guess: Guess | None = None
         self._words: list[str] | None = None

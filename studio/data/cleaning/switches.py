@@ -14,8 +14,12 @@ from studio.errors import StudioError
 
 NORMALISE = "normalise"
 _WORDS = {"on": True, "off": False}
-_DEFAULTS: dict[Kind, Preset] = {"text": "llama_persian", "chat": "chats"}
-FITTING: dict[Kind, tuple[Preset, ...]] = {"text": ("llama_persian", "documents"), "chat": ("chats",)}
+FITTING: dict[Kind, tuple[Preset, ...]] = {
+    "text": ("llama_persian", "documents"),
+    "chat": ("chats",),
+    "pair": ("pairs",),
+}
+"""The presets that serve each kind of dataset, the default first."""
 
 
 class Switches(BaseModel):
@@ -56,7 +60,7 @@ class Switches(BaseModel):
 def choose(
     kind: Kind, preset: str | None = None, choices: Sequence[str] = (), against: Sequence[str] = ()
 ) -> Switches:
-    """Switches for a dataset of `kind`; by default the preset that fits it, with all its rules on.
+    """Switches for a dataset of `kind`; by default the preset that fits it, with its rules on.
 
     Args:
         kind: Kind of the dataset.
@@ -65,18 +69,16 @@ def choose(
         against: Hashes of evaluation files.
 
     Raises:
-        StudioError: ``clean.kind``, ``clean.no_such_preset``, ``clean.preset_kind``, ``clean.bad_choice``,
+        StudioError: ``clean.no_such_preset``, ``clean.preset_kind``, ``clean.bad_choice``,
             ``clean.no_such_rule`` or ``clean.bad_value``.
     """
-    if kind not in _DEFAULTS:
-        raise StudioError("clean.kind")
-    chosen = next((name for name in PLANS if name == preset), None) if preset else _DEFAULTS[kind]
+    chosen = next((name for name in PLANS if name == preset), None) if preset else FITTING[kind][0]
     if chosen is None:
         raise StudioError("clean.no_such_preset", preset=preset, presets=", ".join(PLANS))
     if chosen not in FITTING[kind]:
         raise StudioError("clean.preset_kind", preset=chosen, presets=", ".join(FITTING[kind]))
     rules = {rule.name: rule for rule in PLANS[chosen].rules}
-    switched: dict[str, bool] = {}
+    switched = {name: False for name, rule in rules.items() if not rule.on}
     values = {name: float(rule.value) for name, rule in rules.items() if rule.value is not None}
     for choice in choices:
         name, equals, said = (part.strip() for part in choice.partition("="))
@@ -113,11 +115,14 @@ def _number(name: str, said: str, rule: Rule | None) -> float:
         value = float(said)
     except ValueError:
         value = -1.0
-    whole = rule is not None and rule.value is not None and rule.value >= 1
     if rule is None or rule.value is None:
         raise StudioError("clean.bad_value", rule=name, value=said, bounds="on, off")
-    if whole and not (1 <= value <= 10_000 and value.is_integer()):
-        raise StudioError("clean.bad_value", rule=name, value=said, bounds="on, off, 1…10000")
-    if not whole and not 0 < value <= 1:
-        raise StudioError("clean.bad_value", rule=name, value=said, bounds="on, off, 0…1")
+    if isinstance(rule.value, int):
+        bounds, fits = "1…10000", 1 <= value <= 10_000 and value.is_integer()
+    elif rule.value <= 1:
+        bounds, fits = "0…1", 0 < value <= 1
+    else:
+        bounds, fits = "1…100", 1 <= value <= 100
+    if not fits:
+        raise StudioError("clean.bad_value", rule=name, value=said, bounds=f"on, off, {bounds}")
     return value

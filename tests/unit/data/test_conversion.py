@@ -103,10 +103,27 @@ def test_a_row_becomes_a_sample(mapping, values, sample) -> None:
         (MESSAGES, messages(("system", "s")), "empty"),
         (MESSAGES, messages(("user", "q")), "no_answer"),
         (MESSAGES, messages(("assistant", "a")), "bad_roles"),
-        (MESSAGES, messages(("user", "q"), ("user", "q"), ("assistant", "a")), "bad_roles"),
+        (MESSAGES, messages(("user", "q"), ("assistant", "a"), ("system", "s")), "bad_roles"),
+        (
+            MESSAGES,
+            messages(("user", "q"), ("user", " "), ("assistant", "a"), ("user", ""), ("assistant", "b")),
+            "empty_turn",
+        ),
         (MESSAGES, messages(("user", "q"), ("system", "s"), ("assistant", "a")), "bad_roles"),
-        (MESSAGES, messages(("tool", "q"), ("assistant", "a")), "bad_roles"),
-        (MESSAGES, {"m": [{"role": 3, "content": "a"}]}, "bad_roles"),
+        (MESSAGES, messages(("user", "q"), ("tool", "3"), ("assistant", "a")), "tool_turn"),
+        (MESSAGES, messages(("user", "q"), ("Function", "3"), ("assistant", "a")), "tool_turn"),
+        (
+            MESSAGES,
+            {
+                "m": [
+                    {"role": "user", "content": "q"},
+                    {"role": "assistant", "content": None, "tool_calls": [{"id": 1}]},
+                ]
+            },
+            "tool_turn",
+        ),
+        (MESSAGES, messages(("narrator", "q"), ("assistant", "a")), "unknown_role"),
+        (MESSAGES, {"m": [{"role": 3, "content": "a"}]}, "unknown_role"),
         (MESSAGES, messages(("user", "q"), ("assistant", " ")), "empty_turn"),
         (MESSAGES, messages(("user", "q"), ("assistant", 5)), "not_a_string"),
         (MESSAGES, messages(("user", "q"), ("assistant", None)), "missing_value"),
@@ -119,7 +136,24 @@ def test_a_row_that_gives_no_sample_says_why(mapping, values, reason) -> None:
 
 def test_an_open_question_at_the_end_is_cut() -> None:
     found = to_sample(messages(("user", "q"), ("assistant", "a"), ("user", "r"), ("user", "")), MESSAGES, 1)
-    assert found == Trimmed(chat(("user", "q"), ("assistant", "a")), "last_turn")
+    assert found == Trimmed(chat(("user", "q"), ("assistant", "a")), ("last_turn",))
+
+
+def test_turns_of_one_speaker_in_a_row_become_one() -> None:
+    told = (("system", "s"), ("system", "t"), ("user", "q"), ("user", " "), ("user", "r"), ("assistant", "a"),
+            ("assistant", "b"), ("user", "open"))  # fmt: skip
+    found = to_sample(messages(*told), MESSAGES, 1)
+    joined = chat(("system", "s\n\nt"), ("user", "q\n\nr"), ("assistant", "a\n\nb"))
+    assert found == Trimmed(joined, ("joined_turns", "last_turn"))
+    assert to_sample(messages(*told[:-1]), MESSAGES, 1) == Trimmed(joined, ("joined_turns",))
+
+
+@pytest.mark.parametrize(
+    ("user", "assistant"),
+    [("human", "gpt"), ("User", "Bot"), ("کاربر", "دستیار"), ("كاربر", "هوش‌مصنوعي"), ("انسان ", "مدل")],
+)
+def test_speakers_go_by_many_names(user: str, assistant: str) -> None:
+    assert to_sample(messages((user, "q"), (assistant, "a")), MESSAGES, 1) == chat(("user", "q"), ("assistant", "a"))
 
 
 def test_strings_are_the_texts_without_roles() -> None:

@@ -73,13 +73,14 @@ def test_an_encoding_nobody_knows(tmp_path, name) -> None:
     assert (error.code, error.details["encoding"]) == ("data.encoding_name", name)
 
 
-def test_bytes_that_change_their_mind_late_name_the_line(tmp_path) -> None:
-    good = "یک خط درست\n" * 60_000
-    path = write(tmp_path, "a.txt", good.encode() + PERSIAN.encode("windows-1256"))
-    error = fault(path)
+@pytest.mark.parametrize("lines", [9, 60_000])
+def test_bytes_that_change_their_mind_name_the_line(tmp_path, lines) -> None:
+    old = PERSIAN.encode("windows-1256")
+    error = fault(write(tmp_path, "a.txt", ("یک خط درست\n" * lines).encode() + old))
+    assert (error.code, error.details["row"]) == ("data.encoding_broken", lines + 1), "no one encoding reads it all"
+    error = fault(write(tmp_path, "b.txt", b"a good line\n" * 60_000 + old))
     assert (error.code, error.details["row"], error.details["guess"]) == ("data.encoding", 60_001, "windows-1256")
-    path = write(tmp_path, "b.txt", good.encode() + b"a\xff\xfe\xffb\n" + good.encode())
-    error = fault(path)
+    error = fault(write(tmp_path, "c.txt", "یک خط\n".encode() * 60_000 + b"a\xff\xfe\xffb\n"))
     assert (error.code, error.details["row"]) == ("data.encoding_broken", 60_001)
 
 

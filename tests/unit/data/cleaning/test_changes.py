@@ -12,7 +12,7 @@ from studio.data.cleaning import changes
 from studio.data.cleaning.ledger import read_ledger
 from studio.data.cleaning.switches import choose
 from studio.data.persian.normalise import normalise
-from studio.data.sample import Chat, Message, Text, strings
+from studio.data.sample import Chat, Message, Pair, Text, strings
 from studio.errors import StudioError
 from tests.unit.data.cleaning.test_clean import ENGLISH, OTHER, PROSE, THIRD, run, store
 
@@ -91,6 +91,16 @@ def test_chats_are_shown_turn_by_turn(tmp_path: Path) -> None:
     assert "".join(part.text for part in first.stretches if part.kind != "gone") == f"کتاب خوب چیست؟\n{PROSE}"
     assert (first.reason, second.reason) == (None, "empty")
     assert {part.reason for part in second.stretches} == {"empty"}
+
+
+def test_pairs_are_shown_with_both_sides(tmp_path: Path) -> None:
+    parent = store(tmp_path, "in", [Pair("كتاب خوب را خواندم.", "I have read the good book."), Pair(PROSE, PROSE)])
+    run(parent, choose("pair"))
+    first, second = changes.look(parent, tmp_path / "out", [0, 1])
+    shown = "".join(part.text for part in first.stretches if part.kind != "gone")
+    assert shown == "کتاب خوب را خواندم.\nI have read the good book."
+    assert (first.reason, second.reason) == (None, "same")
+    assert changes.find(parent, tmp_path / "out", "same", 0, 5) == ([1], 1)
 
 
 def test_long_rows_are_cut_and_say_so(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from studio.data.cleaning.clean import Result, clean
 from studio.data.cleaning.ledger import FILE, read_ledger
 from studio.data.cleaning.switches import Switches, choose, hash_file
 from studio.data.mapping import make_mapping
-from studio.data.sample import Chat, Message, Sample, Text, strings
+from studio.data.sample import Chat, Message, Sample, Text, kind_of, strings
 from studio.errors import StudioError
 from studio.settings import ROOT
 
@@ -31,12 +31,17 @@ ENGLISH = "The children have been playing in the garden since this morning."
 
 
 def store(folder: Path, name: str, samples: Sequence[Sample]) -> Path:
-    chat = isinstance(samples[0], Chat)
-    mapping = make_mapping("messages", messages="m") if chat else make_mapping("text", text="text")
+    mappings = {
+        "chat": make_mapping("messages", messages="m"),
+        "pair": make_mapping("pair", fa="fa", en="en"),
+        "text": make_mapping("text", text="text"),
+    }
     with incoming.incoming(folder, name) as writer:
         for sample in samples:
             writer.add(sample)
-        writer.commit(mapping=mapping, source="test", licence="CC0-1.0", encoding=None, files=["a.txt"])
+        writer.commit(
+            mapping=mappings[kind_of(samples[0])], source="test", licence="CC0-1.0", encoding=None, files=["a.txt"]
+        )
     return folder / name
 
 
@@ -232,7 +237,8 @@ def test_a_kill_leaves_no_dataset_and_no_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "preset", "choice", "code"),
     [
-        ("pair", None, None, "clean.kind"),
+        ("pair", "chats", None, "clean.preset_kind"),
+        ("text", "pairs", None, "clean.preset_kind"),
         ("text", "chats", None, "clean.preset_kind"),
         ("chat", "documents", None, "clean.preset_kind"),
         ("text", "c4", None, "clean.no_such_preset"),
