@@ -97,9 +97,11 @@ def _card(locale: str, found: dict[str, Any]) -> Markup:
         files = ("، " if locale == "fa" else ", ").join(found["against"])
         contaminated = say(locale, "health.contaminated_value", rows=found["contaminated_rows"], files=files)
     licence: object = parts.code(found["licence"]) if found["licence"] else say(locale, "health.licence_unknown")
+    english = found.get("languages_en")
     pairs = parts.key_values(
         [
             (say(locale, "health.languages"), languages_text(locale, found["languages"])),
+            *([(say(locale, "health.languages_en"), languages_text(locale, english))] if english else []),
             (say(locale, "health.lengths"), say(locale, "health.lengths_value", **lengths)),
             (say(locale, "health.contaminated"), contaminated),
             (say(locale, "health.licence"), licence),

@@ -249,6 +249,22 @@ def test_a_vocabulary_is_learned_seen_at_every_size_taken_and_deleted(page: Page
     assert page.ask("vocabulary_letters", model, ["sample-stories"]) == ""
 
 
+def test_two_files_that_translate_each_other_become_pairs(page: Page, tmp_path: Path) -> None:
+    persian, english, name = tmp_path / "a.txt", tmp_path / "b.txt", f"both-{page.locale}"
+    persian.write_text("باران می‌بارد.\nهوا سرد است.\n", encoding="utf8")
+    english.write_text("It is raining.\nThe weather is cold.\n", encoding="utf8")
+    files = [handle_file(str(english)), handle_file(str(persian))]
+    looked = page.ask("data_look", files, "")
+    assert looked[1]["value"] == "aligned"
+    assert "هوا سرد است" in looked[0]
+    apart = page.ask("data_form", files, "", "text")
+    assert "هوا سرد است" not in apart[0], "as plain texts only the first file is shown"
+    page.ask("data_import", files, name, "", "", "aligned", None, None, None, None)
+    studio = open_studio(Settings(page.live.workspace))
+    done = jobs.wait(studio, jobs.listing(studio)[0].id)
+    assert (done.result["kind"], done.result["rows"]) == ("pair", 2)
+
+
 def test_windows_1256_is_offered_and_filled_in(page: Page, tmp_path: Path) -> None:
     file = tmp_path / "old.txt"
     file.write_bytes("سلام دنيا، کتاب خوب است و هوا ابري است.\n".encode("windows-1256") * 20)
