@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from studio.data.catalogue import Warn, warnings_of
+from collections.abc import Sequence
+
+from studio.data.catalogue import WARNINGS, Warn, warnings_of
 from studio.data.licences import traits
+from studio.data.manifest import HubOrigin
 from studio.dates import date_text
 from studio.errors import StudioError
 from studio.i18n import bytes_text, number, say
@@ -37,6 +40,11 @@ def licence_badge(locale: str, licence: str | None) -> Markup:
     ]
     name = parts.ltr(shown) if licence else parts.escape(shown)
     return Markup(" ".join([name, *pills]))
+
+
+def stored_warnings(locale: str, origin: HubOrigin | None) -> Markup:
+    """What to know of a stored dataset that came from the Hub; nothing of others."""
+    return _warnings(locale, tuple(code for code in WARNINGS if origin and code in origin.warnings))
 
 
 def catalogue_card(locale: str, offer: Offer, check: Job | None) -> Markup:
@@ -99,6 +107,11 @@ def _banners(locale: str, offer: Offer) -> Markup:
     else:
         bring = Markup("")
     found = warnings_of(offer.entry, offer.entry.licence) if offer.entry.id else tuple(offer.entry.warnings)
+    return parts.join([bring, _warnings(locale, found)])
+
+
+def _warnings(locale: str, found: Sequence[Warn]) -> Markup:
+    """What forbids training in red, the rest together."""
     grave = [code for code in found if code in _GRAVE]
     loud = [
         parts.banner(say(locale, f"catalogue.warning.{code}"), say(locale, f"catalogue.warning.{code}.do"), tone="bad")
@@ -111,9 +124,9 @@ def _banners(locale: str, offer: Offer) -> Markup:
         if code not in grave
     ]
     if not lines:
-        return parts.join([bring, *loud])
+        return parts.join(loud)
     listed = Markup("<br>".join(lines))
-    return parts.join([bring, *loud, parts.banner(say(locale, "catalogue.warnings"), listed, tone="warn")])
+    return parts.join([*loud, parts.banner(say(locale, "catalogue.warnings"), listed, tone="warn")])
 
 
 def _splits(locale: str, offer: Offer) -> Markup:
@@ -171,6 +184,8 @@ def check_line(locale: str, job: Job | None) -> Markup:
         return parts.progress_bar(job.progress, jobs.message(locale, job), locale=locale)
     if job.error is not None:
         return parts.error_banner(locale, StudioError(job.error["code"], **job.error["details"]))
+    if len(job.arguments["repos"]) == 1:
+        return Markup("")  # its card says so
     states = (job.result or {}).get("states", {})
     open_ = states.get("unreachable", 0) + states.get("unknown", 0)
     counts = {state: states.get(state, 0) for state in ("found", "not_found", "gated")}

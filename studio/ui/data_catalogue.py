@@ -6,12 +6,12 @@ from typing import Any
 
 import gradio as gr
 
-from studio.data.catalogue import PAPERS, PURPOSES, ROWS, Entry, entries
+from studio.data.catalogue import PAPERS, PURPOSES, ROWS, Entry, entries, entry_of
 from studio.i18n import say
 from studio.services import catalogue, datasets
 from studio.services.studio import Studio
 from studio.ui.catalogue_views import catalogue_card, check_line
-from studio.ui.handlers import guarded, inform
+from studio.ui.handlers import guarded, inform, warn
 from studio.ui.widgets import PLAIN, live_panel
 
 PANEL = "catalogue"
@@ -43,6 +43,33 @@ def _label(locale: str, entry: Entry) -> str:
     return " · ".join([entry.name, say(locale, f"catalogue.kind.{entry.kind}"), *papers])
 
 
+def fill(studio: Studio, wanted: str | None) -> list[Any]:
+    """For a chosen dataset: the subject of the card, and id, configuration, split, rows and name for the boxes."""
+    if not wanted:
+        return ["", "", "", "train", ROWS, ""]
+    offer = catalogue.offer(studio, wanted)
+    facts = offer.entry
+    free = datasets.free_name(studio, facts.name) if facts.id else ""
+    return [wanted, facts.id or "", facts.config or "", facts.split, offer.rows_to_read, free]
+
+
+def start(locale: str, studio: Studio, repo: str, config: str, split: str, rows: float | None, name: str) -> str:
+    """Queue the import; one that is only for measuring is warned of loudly."""
+    job = datasets.start_hub_import(
+        studio,
+        repo.strip(),
+        name.strip(),
+        config=config.strip(),
+        split=split.strip(),
+        rows_limit=int(rows) if rows else None,
+    )
+    inform(locale, "data.started", name=job.title)
+    known = entry_of(job.arguments["repo"])
+    if known is not None and "benchmark_only" in known.warnings:
+        warn(locale, "catalogue.warning.benchmark_only.do")
+    return job.title
+
+
 def build(locale: str, studio: Studio, imports: gr.HTML) -> None:
     """The boxes of a Hub import above its button; `imports` is the live list that follows what was started."""
     chosen = gr.Dropdown(
@@ -63,28 +90,24 @@ def build(locale: str, studio: Studio, imports: gr.HTML) -> None:
     name = gr.Textbox("", label=say(locale, "data.name"), info=say(locale, "data.name_info"))
     button = gr.Button(say(locale, "data.hub_import"))
 
-    def choose(wanted: str | None) -> list[Any]:
-        if not wanted:
-            return ["", "", "", "train", ROWS, ""]
-        offer = catalogue.offer(studio, wanted)
-        facts = offer.entry
-        free = datasets.free_name(studio, facts.name) if facts.id else ""
-        return [wanted, facts.id or "", facts.config or "", facts.split, offer.rows_to_read, free]
-
     def check(wanted: str | None) -> None:
         catalogue.start_check(studio, wanted or None)
         inform(locale, "catalogue.checking")
 
-    def start(repo_id: str, config_name: str, split_name: str, limit: float, as_name: str) -> str:
-        job = datasets.start_hub_import(
-            studio, repo_id.strip(), as_name.strip(), config=config_name.strip(), split=split_name.strip(),
-            rows_limit=int(limit) if limit else None,
-        )  # fmt: skip
-        inform(locale, "data.started", name=job.title)
-        return job.title
-
     boxes = [repo, config, split, rows, name]
-    chosen.input(guarded(locale, choose), chosen, [shown, *boxes], api_name="catalogue_choose", **PLAIN)
+    chosen.input(
+        guarded(locale, lambda wanted: fill(studio, wanted)),
+        chosen,
+        [shown, *boxes],
+        api_name="catalogue_choose",
+        **PLAIN,
+    )
     check_one.click(guarded(locale, check), chosen, None, api_name="catalogue_check", **PLAIN)
     check_all.click(guarded(locale, lambda: check(None)), None, None, api_name="catalogue_check_all")
-    button.click(guarded(locale, start), boxes, imports, api_name="data_import_hub", **PLAIN)
+    button.click(
+        guarded(locale, lambda *values: start(locale, studio, *values)),
+        boxes,
+        imports,
+        api_name="data_import_hub",
+        **PLAIN,
+    )

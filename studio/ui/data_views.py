@@ -14,7 +14,7 @@ from studio.jobs.store import ACTIVE, PENDING
 from studio.services import datasets, jobs
 from studio.services.studio import Studio
 from studio.ui import parts
-from studio.ui.catalogue_views import licence_badge
+from studio.ui.catalogue_views import licence_badge, stored_warnings
 from studio.ui.parts import Markup
 from studio.ui.plots import histogram
 
@@ -111,7 +111,15 @@ def dataset_view(locale: str, studio: Studio, name: str | None, model: str) -> t
     needs = parts.paragraph(reason, soft=True) if lengths is None else ""
     html = parts.card(
         parts.code(name),
-        parts.join([figures, needs, parts.heading(say(locale, "data.preview")), rows]),
+        parts.join(
+            [
+                stored_warnings(locale, manifest.origin),
+                figures,
+                needs,
+                parts.heading(say(locale, "data.preview")),
+                rows,
+            ]
+        ),
         note=licence_badge(locale, manifest.licence),
     )
     if lengths is None:

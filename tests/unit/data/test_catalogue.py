@@ -23,7 +23,7 @@ ALL = pytest.mark.parametrize("each", entries(), ids=lambda each: each.name)
 def test_every_key_stands_once() -> None:
     # YAML takes the second of two equal keys without a word.
     text = (PRESETS / "catalogue.yaml").read_text(encoding="utf8").partition("\ndatasets:\n")[2]
-    names = re.findall(r"^  (\S+):$", text, flags=re.M)
+    names = re.findall(r"^  ([\w-]+):", text, flags=re.M)
     assert names == [each.name for each in entries()]
     assert len(names) == len(set(names)) > 40
 

@@ -10,9 +10,11 @@ import pytest
 
 from studio.data import stored
 from studio.data.catalogue import Entry, entry
+from studio.data.cleaning.clean import clean
+from studio.data.cleaning.switches import choose
 from studio.data.hub import Hub, check_id, import_hub
 from studio.data.hub_answers import Card, Copy, reach_hub
-from studio.data.manifest import Manifest
+from studio.data.manifest import Manifest, read_manifest
 from studio.data.sample import Pair
 from studio.errors import StudioError
 
@@ -97,6 +99,16 @@ def test_the_catalogue_gives_columns_licence_and_warnings(tmp_path) -> None:
     origin = manifest.origin
     assert (origin.entry, origin.revision, origin.rows_limit) == ("persian-gk", "c0ffee", 5)
     assert origin.warnings == ["benchmark_only", "non_commercial"]
+
+
+def test_what_a_dataset_is_warned_of_stays_when_it_is_cleaned(tmp_path) -> None:
+    rows = [{"text": f"این متن شمارهٔ {number} است که دربارهٔ باغ و گل و درخت نوشته شده است."} for number in range(9)]
+    bring(tmp_path, FakeHub(rows, licence="cc-by-nc-4.0"))
+    clean(
+        tmp_path / "a", tmp_path, "b", choose("text", None, [], []),
+        suites=[], earlier=None, progress=lambda *_: None, stopping=lambda: False,
+    )  # fmt: skip
+    assert read_manifest(tmp_path / "b").origin.warnings == ["non_commercial"]
 
 
 def test_columns_that_are_gone_are_guessed_anew(tmp_path) -> None:
