@@ -71,6 +71,11 @@ class Settings:
         return self.workspace / "uploads"
 
     @property
+    def findings(self) -> Path:
+        """What the Hub last said of the catalogue's datasets."""
+        return self.workspace / "catalogue.json"
+
+    @property
     def logs(self) -> Path:
         return self.workspace / "logs"
 

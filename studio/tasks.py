@@ -34,7 +34,7 @@ def fetch_model(work: Work) -> dict[str, Any]:
 
 def import_data(work: Work) -> dict[str, Any]:
     """Bring texts into the workspace, as `studio.services.datasets` asks; uploaded files are removed when done."""
-    from studio.data import starters, stored
+    from studio.data import catalogue, starters, stored
     from studio.data.columns import Mapping
     from studio.data.hub import import_hub
 
@@ -50,6 +50,9 @@ def import_data(work: Work) -> dict[str, Any]:
             given["name"],
             rows_limit=given.get("rows_limit"),
             token=work.token,
+            roles=given.get("roles"),
+            licence=given.get("licence"),
+            entry=catalogue.entry(given["entry"]) if given.get("entry") else None,
             progress=work.progress,
             stopping=work.stopping,
         )
@@ -71,6 +74,19 @@ def import_data(work: Work) -> dict[str, Any]:
             for file in given["files"]:
                 Path(file).unlink(missing_ok=True)
     return manifest.model_dump(mode="json")
+
+
+def check_catalogue(work: Work) -> dict[str, Any]:
+    """Ask the Hub whether datasets are there: argument `repos`."""
+    from studio.data.findings import check
+
+    return check(
+        work.job.arguments["repos"],
+        work.settings.findings,
+        token=work.token,
+        progress=work.progress,
+        stopping=work.stopping,
+    )
 
 
 def clean_data(work: Work) -> dict[str, Any]:
@@ -230,6 +246,7 @@ def expand_model(work: Work) -> dict[str, Any]:
 TASKS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "fetch": fetch_model,
     "import": import_data,
+    "catalogue": check_catalogue,
     "clean": clean_data,
     "examine": examine_data,
     "train": train,

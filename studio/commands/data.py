@@ -1,4 +1,4 @@
-"""``data import | list | delete | clean | report | export``: datasets from files, cleaned, and back to files."""
+"""``data import | catalogue | list | delete | clean | report | export``: datasets from files or the Hub, and back."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from typing import Annotated
 
 import typer
 
+from studio.commands.data_hub import Config, Rows, Split, list_catalogue, names_hub, start_import
 from studio.commands.speech import Detach, Json, Language, Workspace, speaking
 from studio.data.columns import Mapping, guess
 from studio.errors import StudioError
 from studio.i18n import say
 from studio.services import cleaning, datasets
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: import, list, delete, clean, report, export.")
+app = typer.Typer(no_args_is_help=True, help="Datasets: import, catalogue, list, delete, clean, report, export.")
 
 Columns = Annotated[
     list[str] | None, typer.Option("--column", help="ROLE=COLUMN, as in text=body or prompt=question; repeat it.")
 ]
+
+app.command("catalogue")(list_catalogue)
 
 
 Against = Annotated[
@@ -36,20 +39,29 @@ def import_(
     ] = False,
     encoding: Annotated[str | None, typer.Option("--encoding", help="Such as windows-1256; else detected.")] = None,
     licence: Annotated[str | None, typer.Option("--licence", help="Licence of the texts, such as CC0-1.0.")] = None,
+    config: Config = None,
+    split: Split = None,
+    rows: Rows = None,
     detach: Detach = False,
     json: Json = False,
     workspace: Workspace = None,
     language: Language = None,
 ) -> None:
-    """Import files (txt, csv, tsv, json, jsonl, tmx, parquet; also .gz and .zst) as one dataset."""
+    """Import files (txt, csv, tsv, json, jsonl, tmx, parquet; also .gz and .zst), or hub:ORG/NAME, as one dataset."""
     if aligned and column:
         raise typer.BadParameter("the sides of aligned files are found by their letters", param_hint="--column")
     with speaking(json, workspace, language) as speech:
-        paths = [file.expanduser().resolve() for file in files]
-        mapping = None if not column else _mapping(paths, column, encoding)
-        job = datasets.start_import(
-            speech.studio, paths, name, mapping=mapping, aligned=aligned, encoding=encoding, licence=licence
-        )
+        if names_hub(files):
+            _refuse("option_for_files", **{"--encoding": encoding, "--aligned": aligned or None})
+            roles = _roles(column or [])
+            job = start_import(speech, files[0], name, roles, config=config, split=split, rows=rows, licence=licence)
+        else:
+            _refuse("option_for_hub", **{"--config": config, "--split": split, "--rows": rows})
+            paths = [file.expanduser().resolve() for file in files]
+            mapping = None if not column else _mapping(paths, column, encoding)
+            job = datasets.start_import(
+                speech.studio, paths, name, mapping=mapping, aligned=aligned, encoding=encoding, licence=licence
+            )
         speech.tell(speech.follow(job, detach=detach))
 
 
@@ -139,12 +151,23 @@ def export(
         speech.tell(cleaning.export(speech.studio, name, out.expanduser().resolve()))
 
 
+def _refuse(reason: str, **options: object) -> None:
+    """Refuse options that mean nothing here; `reason` is ``option_for_files`` or ``option_for_hub``."""
+    for option, value in options.items():
+        if value is not None:
+            raise StudioError(f"data.{reason}", option=option)
+
+
 def _mapping(files: list[Path], columns: list[str], encoding: str | None) -> Mapping:
     found = datasets.look(files, encoding)
+    return Mapping.from_roles(_roles(columns), guess(found.columns, found.rows))
+
+
+def _roles(columns: list[str]) -> dict[str, str]:
     roles = {}
     for each in columns:
         role, equals, column = each.partition("=")
         if not equals:
             raise StudioError("data.bad_column_choice", choice=each)
         roles[role] = column
-    return Mapping.from_roles(roles, guess(found.columns, found.rows))
+    return roles

@@ -3,41 +3,56 @@
 from __future__ import annotations
 
 import re
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from studio.data.catalogue import Entry, warnings_of
 from studio.data.columns import check_mapping, guess
+from studio.data.hub_answers import (
+    PARQUET_REVISION,
+    SCRIPTS,
+    Card,
+    Copy,
+    explain,
+    reach_hub,
+    read_card,
+    read_copy,
+    unreadable,
+)
 from studio.data.incoming import incoming
 from studio.data.json_stream import Row
-from studio.data.manifest import Manifest
+from studio.data.manifest import HubOrigin, Manifest
 from studio.data.mapping import Mapping
 from studio.data.read import COLUMN_LIMIT, FIRST_ROWS
 from studio.data.stored import store_rows
 from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
-from studio.settings import hub_endpoint
 
-PROBE_SECONDS = 5.0
-# datasets >= 4 runs no loading scripts; the Hub keeps a Parquet copy of most such datasets under this revision.
-PARQUET_REVISION = "refs/convert/parquet"
-_SCRIPTS = "scripts are no longer supported"
+__all__ = ["PARQUET_REVISION", "Hub", "check_id", "import_hub", "open_stream", "reach_hub"]
+
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_NETWORK_MODULES = ("httpx", "httpcore", "requests", "urllib3", "aiohttp")
 
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """What is asked of the Hub: open a stream, answer at all, tell a licence. Another one can stand in for it."""
+    """What is asked of the Hub: open a stream, answer at all, tell card and Parquet copy. Another can stand in."""
 
     load: Callable[..., Any]
     reach: Callable[[], None]
-    licence: Callable[[str, str | None], str | None]
+    card: Callable[[str, str | None], Card]
+    copy: Callable[[str, str | None], Copy | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream of rows and the commit it reads; `copy` tells that it is the Hub's Parquet copy."""
+
+    stream: Any
+    revision: str | None
+    copy: bool
 
 
 def import_hub(
@@ -50,7 +65,9 @@ def import_hub(
     rows_limit: int | None = None,
     token: str | None = None,
     mapping: Mapping | None = None,
+    roles: dict[str, str] | None = None,
     licence: str | None = None,
+    entry: Entry | None = None,
     progress: Progress,
     stopping: Stopping,
     hub: Hub | None = None,
@@ -65,8 +82,10 @@ def import_hub(
         name: New name of the dataset.
         rows_limit: Most rows to read; None for all.
         token: Hub token; None uses the login of this machine, if there is one.
-        mapping: Which columns to take; by default guessed.
-        licence: Licence to note; by default what the dataset's card says.
+        mapping: Which columns to take; by default those of `entry` if they are there, else guessed.
+        roles: Instead of `mapping`: columns by their parts, completed by the guess.
+        licence: Licence to note; by default what the dataset's card says, else what `entry` says.
+        entry: What the catalogue knows of the dataset.
         progress: Told ``progress.import.connect`` and ``progress.import.rows``.
         stopping: Asked every few hundred rows.
         hub: Stands in for the real Hub.
@@ -76,21 +95,33 @@ def import_hub(
             ``hub.unknown_config``, ``hub.config_missing``, ``hub.unknown_split``, ``hub.script_dataset``,
             ``hub.no_data``, ``hub.unreadable``, and what `import_files` raises for the rows.
     """
-    repo, split, hub = check_id(repo), split or "train", hub or Hub(_load_dataset, reach_hub, card_licence)
+    repo, split, hub = check_id(repo), split or "train", hub or Hub(_load_dataset, reach_hub, read_card, read_copy)
     progress(0.0, "progress.import.connect")
     with incoming(target, name) as writer:
         hub.reach()
-        stream = open_stream(repo, config or None, split, token=token, load=hub.load)
-        counted = _Counted(_rows(stream, repo, rows_limit), _total(stream, split, rows_limit))
+        card = hub.card(repo, token)
+        opened = open_stream(repo, config or None, split, token=token, hub=hub, revision=card.revision)
+        counted = _Counted(_rows(opened.stream, repo, rows_limit), _total(opened.stream, split, rows_limit))
         first = list(islice(counted, FIRST_ROWS))
-        columns = _columns(first, repo)
-        mapping = mapping or guess(columns, [values for _, values in first])
-        check_mapping(mapping, columns)
+        mapping = mapping or _mapping(first, _columns(first, repo), roles, entry)
+        check_mapping(mapping, _columns(first, repo))
         rows = chain(first, counted)
         store_rows(writer, mapping, rows, file=repo, share=counted.share, progress=progress, stopping=stopping)
+        licence = licence or _licence(card, entry)
+        origin = HubOrigin(
+            repo=repo,
+            config=config or None,
+            split=split,
+            revision=opened.revision,
+            parquet_copy=opened.copy,
+            rows_limit=rows_limit,
+            entry=entry.name if entry else None,
+            warnings=list(warnings_of(entry, licence)),
+        )
         place = "/".join(part for part in (f"hub:{repo}", config, split) if part)
-        licence = licence or hub.licence(repo, token)
-        return writer.commit(mapping=mapping, source=place, licence=licence, encoding=None, files=[repo])
+        return writer.commit(
+            mapping=mapping, source=place, licence=licence, encoding=None, files=[repo], origin=origin
+        )
 
 
 def check_id(repo: str) -> str:
@@ -106,106 +137,75 @@ def check_id(repo: str) -> str:
     return bare
 
 
-def reach_hub(endpoint: str | None = None, seconds: float = PROBE_SECONDS) -> None:
-    """Give the Hub `seconds` to answer anything at all, name lookup included.
-
-    Raises:
-        StudioError: ``hub.unreachable``.
-    """
-    endpoint = endpoint or hub_endpoint()
-    answered = threading.Event()
-
-    def ask() -> None:
-        try:
-            urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=seconds).close()
-        except urllib.error.HTTPError:
-            answered.set()  # refusing is answering
-        except OSError:
-            return
-        answered.set()
-
-    # A timeout does not bound the name lookup; a thread that is left alone does.
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(seconds)
-    if not answered.is_set():
-        raise StudioError("hub.unreachable", endpoint=endpoint)
-
-
-def open_stream(repo: str, config: str | None, split: str, *, token: str | None, load: Callable[..., Any]) -> Any:
+def open_stream(
+    repo: str, config: str | None, split: str, *, token: str | None, hub: Hub, revision: str | None = None
+) -> Opened:
     """The split as an iterable dataset; for a dataset with a loading script, the Hub's Parquet copy of it.
 
     Raises:
         StudioError: ``hub.*``.
     """
-    for revision in (None, PARQUET_REVISION):
-        try:
-            stream = load(repo, name=config, split=split, streaming=True, token=token, revision=revision)
-        except Exception as error:
-            if _SCRIPTS in str(error) and revision is None:
-                continue
-            explained = explain(error, repo, config, split)
-            if revision is not None and explained is not None and explained.code == "hub.unknown_dataset":
-                explained = StudioError("hub.script_dataset", repo=repo)
-            raise explained or StudioError("hub.unreadable", repo=repo, reason=_short(error)) from error
-        # Pictures and sound are left as they are: decoding needs libraries for something that is dropped anyway.
-        return stream.decode(False) if getattr(stream, "features", None) else stream
-    raise AssertionError("the loop returns or raises")
-
-
-def explain(error: BaseException, repo: str, config: str | None, split: str) -> StudioError | None:
-    """The sentence for what the Hub libraries raise; None for what is not known here."""
-    text = str(error)
-    names = {kind.__name__ for link in _chain(error) for kind in type(link).__mro__}
-    status = next((found for link in _chain(error) if (found := _status(link))), None)
-    available = text[text.rfind("[") :].strip("[]").replace("'", "") if "[" in text else ""
-    if "BuilderConfig" in text and "not found" in text:
-        return StudioError("hub.unknown_config", repo=repo, config=config or "", available=available)
-    if "Config name is missing" in text:
-        available = text.partition("[")[2].partition("]")[0].replace("'", "")
-        return StudioError("hub.config_missing", repo=repo, available=available)
-    if "Bad split" in text or "Unknown split" in text:
-        return StudioError("hub.unknown_split", repo=repo, split=split, available=available)
-    if _SCRIPTS in text:
-        return StudioError("hub.script_dataset", repo=repo)
-    if (
-        "GatedRepoError" in names
-        or "gated dataset" in text
-        or status in (401, 403)
-        and "RepositoryNotFound" not in str(names)
-    ):
-        return StudioError("hub.gated", repo=repo)
-    if names & {"DatasetNotFoundError", "RepositoryNotFoundError", "RevisionNotFoundError"}:
-        return StudioError("hub.unknown_dataset", repo=repo)
-    if names & {"EmptyDatasetError", "DataFilesNotFoundError"}:
-        return StudioError("hub.no_data", repo=repo)
-    modules = {type(link).__module__.partition(".")[0].rstrip("2") for link in _chain(error)}
-    if names & {"ConnectionError", "TimeoutError", "OfflineModeIsEnabled"} or modules & set(_NETWORK_MODULES):
-        return StudioError("hub.unreachable", endpoint=hub_endpoint())
-    if status is not None and (status == 429 or status >= 500):
-        return StudioError("hub.unreachable", endpoint=hub_endpoint())
-    return None
-
-
-def card_licence(repo: str, token: str | None) -> str | None:
-    """The licence that the dataset's card states, if it can be had within five seconds."""
-    from huggingface_hub import HfApi
-
+    options = {"split": split, "token": token}
     try:
-        card = HfApi(token=token).dataset_info(repo, timeout=PROBE_SECONDS).card_data
+        return Opened(_raw(hub.load(repo, name=config, revision=revision, **options)), revision, False)
     except Exception as error:
-        if explain(error, repo, None, "") is None:
-            raise
-        return None  # the texts are here already: a licence that cannot be asked for is noted as unknown
-    licence = card.get("license") if card is not None else None
-    return ", ".join(licence) if isinstance(licence, list) else licence
+        if SCRIPTS not in str(error):
+            raise explain(error, repo, config, split) or unreadable(repo, error) from error
+    copy = hub.copy(repo, token)
+    if copy is None:
+        raise StudioError("hub.script_dataset", repo=repo)
+    # The copy has no list of configurations: without names of files, all of them would be read as one.
+    files = {split: _copied(copy, repo, config, split)}
+    try:
+        return Opened(_raw(hub.load(repo, data_files=files, revision=copy.revision, **options)), copy.revision, True)
+    except Exception as error:
+        raise explain(error, repo, config, split) or unreadable(repo, error) from error
 
 
-def _load_dataset(repo: str, **options: Any) -> Any:
-    from datasets import load_dataset
+def _copied(copy: Copy, repo: str, config: str | None, split: str) -> list[str]:
+    """The files of a split in a Parquet copy."""
+    available = ", ".join(sorted(copy.files))
+    if config is None and len(copy.files) > 1 and "default" not in copy.files:
+        raise StudioError("hub.config_missing", repo=repo, available=available)
+    chosen = config or ("default" if "default" in copy.files else next(iter(copy.files)))
+    if chosen not in copy.files:
+        raise StudioError("hub.unknown_config", repo=repo, config=chosen, available=available)
+    if split not in copy.files[chosen]:
+        raise StudioError("hub.unknown_split", repo=repo, split=split, available=", ".join(copy.files[chosen]))
+    return copy.files[chosen][split]
+
+
+def _raw(stream: Any) -> Any:
+    # Pictures and sound are left as they are: decoding needs libraries for something that is dropped anyway.
+    return stream.decode(False) if getattr(stream, "features", None) else stream
+
+
+def _load_dataset(repo: str, *, split: str, **options: Any) -> Any:
+    from datasets import load_dataset_builder
+    from datasets.packaged_modules.parquet.parquet import ParquetConfig
+    from pyarrow.dataset import ParquetFragmentScanOptions
 
     # The prefix keeps a folder of the same name in the current directory from being taken instead.
-    return load_dataset(f"hf://datasets/{repo}", **options)
+    builder = load_dataset_builder(f"hf://datasets/{repo}", **options)
+    if isinstance(builder.config, ParquetConfig):
+        # Reading ahead took 40 MB of a 78 MB file for its first ten rows; one row group at a time takes 7.
+        builder.config.fragment_scan_options = ParquetFragmentScanOptions(pre_buffer=False)
+    return builder.as_streaming_dataset(split=split)
+
+
+def _mapping(first: list[Row], columns: list[str], roles: dict[str, str] | None, entry: Entry | None) -> Mapping:
+    known = entry.columns() if entry else None
+    # A catalogue can be out of date: where its columns are not there, the rows have the last word.
+    if known is not None and not roles and set(known.columns.values()) <= set(columns):
+        return known
+    guessed = guess(columns, [values for _, values in first])
+    return Mapping.from_roles(roles, guessed) if roles else guessed
+
+
+def _licence(card: Card, entry: Entry | None) -> str | None:
+    if entry is not None and (card.licence is None or "conflicting_licence" in entry.warnings):
+        return entry.licence
+    return card.licence
 
 
 def _rows(stream: Any, repo: str, limit: int | None) -> Iterator[Row]:
@@ -215,8 +215,7 @@ def _rows(stream: Any, repo: str, limit: int | None) -> Iterator[Row]:
     except StudioError:
         raise
     except Exception as error:
-        explained = explain(error, repo, None, "")
-        raise explained or StudioError("hub.unreadable", repo=repo, reason=_short(error)) from error
+        raise explain(error, repo, None, "") or unreadable(repo, error) from error
 
 
 class _Counted:
@@ -251,19 +250,3 @@ def _total(stream: Any, split: str, limit: int | None) -> int | None:
     splits = getattr(getattr(stream, "info", None), "splits", None) or {}
     known = getattr(splits[split], "num_examples", None) if split in splits else None
     return min((count for count in (known, limit) if count), default=None)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__ or link.__context__
-
-
-def _status(error: BaseException) -> int | None:
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    return status if isinstance(status, int) else None
-
-
-def _short(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

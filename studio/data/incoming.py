@@ -19,7 +19,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from studio.data.manifest import FILE, Cleaned, Manifest, Place, check_name
+from studio.data.manifest import FILE, Cleaned, HubOrigin, Manifest, Place, check_name
 from studio.data.mapping import Mapping
 from studio.data.sample import Chat, Kind, Pair, Sample, Text, kind_of, strings
 from studio.data.script import count_letters
@@ -115,6 +115,7 @@ class Incoming:
         encoding: str | None,
         files: list[str],
         cleaned: Cleaned | None = None,
+        origin: HubOrigin | None = None,
     ) -> Manifest:
         """Write the manifest and give the folder its name.
 
@@ -144,6 +145,7 @@ class Incoming:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             files=files,
             cleaned=cleaned,
+            origin=origin,
         )
         (self.folder / FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf8")
         try:

@@ -54,6 +54,32 @@ class Place(BaseModel):
     row: int
 
 
+class HubOrigin(BaseModel):
+    """Where on the Hub a dataset comes from.
+
+    Attributes:
+        repo: Its id.
+        config: The configuration, None for the only or default one.
+        split: The split.
+        revision: The commit that was read, if the Hub told it.
+        parquet_copy: Whether the Hub's Parquet copy was read, since the dataset needs a loading script.
+        rows_limit: Most rows that were asked for; None for all.
+        entry: Its name in the catalogue (`studio.data.catalogue`), None if it is not there.
+        warnings: What to know before training or publishing, codes of `studio.data.catalogue.WARNINGS`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    repo: str
+    config: str | None
+    split: str
+    revision: str | None
+    parquet_copy: bool
+    rows_limit: int | None
+    entry: str | None
+    warnings: list[str]
+
+
 class Manifest(BaseModel):
     """Facts about a dataset, fixed when it was imported.
 
@@ -70,6 +96,7 @@ class Manifest(BaseModel):
         created: Time of the import, ISO 8601, UTC.
         files: Names of the imported files, or of the Hub dataset.
         cleaned: How a cleaning made it of another dataset, if one did.
+        origin: What was read from the Hub, if it came from there.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,6 +118,7 @@ class Manifest(BaseModel):
     created: str
     files: list[str]
     cleaned: Cleaned | None = None
+    origin: HubOrigin | None = None
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -10,6 +10,7 @@ from typing import Any
 from studio.data import starters, stored
 from studio.data.aligned import MAPPING as ALIGNED
 from studio.data.aligned import Aligned
+from studio.data.catalogue import entry_of
 from studio.data.columns import guess
 from studio.data.conversion import Dropped, Trimmed, to_sample
 from studio.data.hub import check_id
@@ -115,22 +116,36 @@ def start_import(
 
 
 def start_hub_import(
-    studio: Studio, repo: str, name: str, *, config: str | None, split: str, rows_limit: int | None
+    studio: Studio,
+    repo: str,
+    name: str,
+    *,
+    config: str | None = None,
+    split: str | None = None,
+    rows_limit: int | None = None,
+    roles: dict[str, str] | None = None,
+    licence: str | None = None,
 ) -> Job:
     """Queue the import of a dataset from the Hub, read as a stream.
+
+    Of a dataset of the catalogue, configuration, split and columns that are left out are taken from there.
 
     Raises:
         StudioError: ``data.name_taken``, ``data.bad_name`` or ``hub.bad_id``.
     """
     repo = check_id(repo)
     check_name(studio.settings.datasets, name)
+    known = entry_of(repo)
     arguments = {
         "source": "hub",
         "repo": repo,
-        "config": config or None,
-        "split": split,
+        "config": config or (known.config if known else None),
+        "split": split or (known.split if known else "train"),
         "name": name,
         "rows_limit": rows_limit,
+        "roles": roles,
+        "licence": licence,
+        "entry": known.name if known else None,
     }
     return _queue(studio, name, arguments)
 

@@ -12,7 +12,7 @@ from studio.errors import StudioError
 from studio.i18n import say
 from studio.services import datasets
 from studio.services.studio import Studio
-from studio.ui import data_clean, data_health, data_stored, parts
+from studio.ui import data_catalogue, data_clean, data_health, data_stored, parts
 from studio.ui.data_views import found_view, imports_view
 from studio.ui.handlers import guarded, inform
 from studio.ui.widgets import PLAIN, html_block, live_panel
@@ -29,6 +29,7 @@ def panels(studio: Studio) -> dict[str, Any]:
         PANEL: lambda locale, _: imports_view(locale, studio),
         data_health.PANEL: lambda locale, name: data_health.health_view(locale, studio, name),
         data_clean.PANEL: lambda locale, name: data_clean.cleaning_view(locale, studio, name),
+        **data_catalogue.panels(studio),
     }
 
 
@@ -43,7 +44,7 @@ def build(locale: str, studio: Studio) -> None:
             starter = gr.Dropdown(datasets.starter_names(), label=say(locale, "data.choose"), interactive=True)
             starter_button = gr.Button(say(locale, "data.starter_import"))
             with gr.Accordion(say(locale, "data.hub"), open=False):
-                _hub_part(locale, studio, refresh)
+                data_catalogue.build(locale, studio, refresh)
     starter_button.click(
         guarded(locale, lambda name: _started(locale, datasets.start_starter_import(studio, name).title)),
         starter,
@@ -176,26 +177,3 @@ def _column_boxes(locale: str, mapping: Mapping, columns: list[str]) -> list[Any
         for part in datasets.parts_of(mapping.form)[:COLUMN_BOXES]
     ]
     return [*boxes, *_no_boxes()[len(boxes) :]]
-
-
-def _hub_part(locale: str, studio: Studio, imports: gr.HTML) -> None:
-    repo = gr.Textbox("", label=say(locale, "data.hub_id"), placeholder="org/name", elem_classes=["ltr"])
-    with gr.Row():
-        config = gr.Textbox("", label=say(locale, "data.hub_config"), elem_classes=["ltr"])
-        split = gr.Textbox("train", label=say(locale, "data.hub_split"), elem_classes=["ltr"])
-        rows = gr.Number(
-            10_000, label=say(locale, "data.hub_rows"), info=say(locale, "data.hub_rows_info"), precision=0
-        )
-    name = gr.Textbox("", label=say(locale, "data.name"), info=say(locale, "data.name_info"))
-    button = gr.Button(say(locale, "data.hub_import"))
-
-    def start(repo_id: str, config_name: str, split_name: str, limit: float, as_name: str) -> str:
-        job = datasets.start_hub_import(
-            studio, repo_id.strip(), as_name.strip(), config=config_name, split=split_name,
-            rows_limit=int(limit) if limit else None,
-        )  # fmt: skip
-        return _started(locale, job.title)
-
-    button.click(
-        guarded(locale, start), [repo, config, split, rows, name], imports, api_name="data_import_hub", **PLAIN
-    )

@@ -14,6 +14,7 @@ from studio.jobs.store import ACTIVE, PENDING
 from studio.services import datasets, jobs
 from studio.services.studio import Studio
 from studio.ui import parts
+from studio.ui.catalogue_views import licence_badge, stored_warnings
 from studio.ui.parts import Markup
 from studio.ui.plots import histogram
 
@@ -127,7 +128,19 @@ def dataset_view(locale: str, studio: Studio, name: str | None, model: str) -> t
     figures = manifest_figures(locale, manifest, None if lengths is None else lengths.median)
     rows = preview_table(locale, datasets.preview(studio, name))
     needs = parts.paragraph(reason, soft=True) if lengths is None else ""
-    html = parts.card(parts.code(name), parts.join([figures, needs, parts.heading(say(locale, "data.preview")), rows]))
+    html = parts.card(
+        parts.code(name),
+        parts.join(
+            [
+                stored_warnings(locale, manifest.origin),
+                figures,
+                needs,
+                parts.heading(say(locale, "data.preview")),
+                rows,
+            ]
+        ),
+        note=licence_badge(locale, manifest.licence),
+    )
     if lengths is None:
         return html, gr.update(visible=False)
     title = say(locale, "data.histogram", model=model)

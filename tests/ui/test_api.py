@@ -13,7 +13,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from studio.errors import StudioError
-from studio.i18n import LOCALES, explain, say, sentences
+from studio.i18n import LOCALES, bytes_text, explain, say, sentences
 from studio.services import expansion, jobs
 from studio.services.studio import open_studio
 from studio.settings import ROOT, Settings
@@ -26,6 +26,7 @@ PANELS = (
     "imports",
     "health",
     "cleaning",
+    "catalogue",
     "board",
     "answers",
     "status",
@@ -49,9 +50,11 @@ KNOBS = (2e-4, 16, 512, 2, 2, 3407)
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStudio]:
-    studio = LiveStudio(tmp_path_factory.mktemp("live") / "workspace").start()
-    yield studio
-    studio.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there: no test asks the real Hub
+        studio = LiveStudio(tmp_path_factory.mktemp("live") / "workspace").start()
+        yield studio
+        studio.close()
 
 
 @pytest.fixture(scope="module", params=LOCALES)
@@ -211,6 +214,38 @@ def test_a_forged_call_names_no_file_outside_the_uploads(live: LiveStudio, tmp_p
         assert caught.value.code == "data.no_such_file"
 
 
+def test_a_dataset_of_the_catalogue_fills_in_the_boxes_and_shows_its_warnings(page: Page) -> None:
+    chosen, repo, config, split, rows, name = page.ask("catalogue_choose", "opus-100-en-fa")
+    assert (chosen, repo, config, split, rows, name) == (
+        "opus-100-en-fa", "Helsinki-NLP/opus-100", "en-fa", "train", 10_000, "opus-100-en-fa",
+    )  # fmt: skip
+    card = page.ask("catalogue", chosen, "")["html"]
+    for key in ("catalogue.warning.no_licence", "catalogue.unverified", "licence.trait.unknown"):
+        assert say(page.locale, key) in card
+    assert say(page.locale, "catalogue.warning.benchmark_only") not in card
+    loud = page.ask("catalogue", "belebele", "")["html"]
+    assert 'class="banner bad"' in loud
+    assert say(page.locale, "catalogue.warning.benchmark_only") in loud
+    share = page.ask("catalogue", "fineweb2-fa", "")["html"]
+    assert say(page.locale, "catalogue.reads_of", rows=10_000, total=58_843_652, percent=0.02) in share
+    assert bytes_text(page.locale, 95_330_000_000 * 10_000 / 58_843_652) in share
+    absent = page.ask("catalogue_choose", "mizan")
+    assert absent[1:] == ("", "", "train", 10_000, "")
+    assert say(page.locale, "catalogue.bring") in page.ask("catalogue", "mizan", "")["html"]
+
+
+def test_without_a_network_the_catalogue_says_so_and_the_rest_works(page: Page) -> None:
+    page.ask("catalogue_check", "naab")
+    studio = open_studio(Settings(page.live.workspace))
+    job = jobs.listing(studio)[0]
+    assert (job.kind, job.arguments) == ("catalogue", {"repos": ["SLPL/naab"]})
+    assert jobs.wait(studio, job.id).state == "done"
+    card = page.ask("catalogue", "naab", "")["html"]
+    assert say(page.locale, "catalogue.state.unreachable") in card
+    assert say(page.locale, "catalogue.warning.conflicting_licence") in card
+    assert say(page.locale, "catalogue.state.never") in page.ask("catalogue", "belebele", "")["html"]
+
+
 def test_a_vocabulary_is_learned_seen_at_every_size_taken_and_deleted(page: Page, tiny_model: Path) -> None:
     model, name, sentence = f"local:{tiny_model}", f"words-{page.locale}", "کتاب‌ها را می‌خوانم."
     coming, _ = page.ask("vocabulary_learn", model, ["sample-stories"], name, 400, "arabic")
@@ -285,6 +320,8 @@ def test_refusals_speak_the_language_of_the_page(page: Page, tmp_path: Path) -> 
         page.sentence("data.file_empty", file="empty.txt"): ("data_look", ([handle_file(str(empty))], "")),
         page.sentence("data.no_such_dataset", name=bad): ("data_import_starter", (bad,)),
         page.sentence("hub.bad_id", repo=bad): ("data_import_hub", (bad, "", "train", 10, "x")),
+        page.sentence("catalogue.unknown", name=bad): ("catalogue_choose", (bad,)),
+        page.sentence("catalogue.not_on_hub", name="mizan"): ("catalogue_check", ("mizan",)),
         page.sentence("model.bad_reference", reference=bad): ("models_fetch", (bad,)),
         page.sentence("hub.bad_token"): ("token_set", (bad,)),
         page.sentence("vocabulary.no_corpus"): ("vocabulary_learn", (bad, [], "", 100, "arabic")),

@@ -269,6 +269,52 @@ def test_wrong_usage(words: list[str], tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_catalogue_is_listed_and_checked_without_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    workspace = tmp_path / "workspace"
+    listed = command(workspace, "data", "catalogue")["datasets"]
+    assert {(each["name"], each["id"], each["state"]) for each in listed} >= {
+        ("persian-gk", "mshojaei77/persian-gk", None),
+        ("mizan", None, None),
+    }
+    told = command(workspace, "data", "catalogue", "--check")
+    on_hub = sum(each["id"] is not None for each in listed)
+    assert told["check"] == {"checked": 0, "states": {"unreachable": on_hub}}
+    assert {each["state"] for each in told["datasets"] if each["id"]} == {"unreachable"}
+    seen = plain(workspace, "data", "catalogue", "--language", "fa").stdout
+    assert say("fa", "catalogue.state.unreachable") in seen
+    assert say("fa", "catalogue.bring") in seen
+
+
+def test_a_hub_id_is_imported_with_what_the_catalogue_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    workspace = tmp_path / "workspace"
+    hub = "hub:facebook/belebele"
+    refused = command(workspace, "data", "import", hub, "--name", "b", "--column", "text=question", status=1)
+    assert refused["error"] == "hub.unreachable"
+    (job,) = jobs.listing(open_studio(Settings(workspace)))
+    asked = job.arguments
+    assert {key: asked[key] for key in ("repo", "config", "split", "rows_limit", "entry", "roles")} == {
+        "repo": "facebook/belebele",
+        "config": "pes_Arab",
+        "split": "test",
+        "rows_limit": 10_000,
+        "entry": "belebele",
+        "roles": {"text": "question"},
+    }
+    loud = plain(workspace, "data", "import", hub, "--name", "b", "--language", "en").stderr
+    assert loud.startswith(f"! {say('en', 'catalogue.warning.benchmark_only')}. ")
+    for words, code in (
+        ([hub, "--encoding", "utf-8"], "data.option_for_files"),
+        ([hub, "x.txt"], "data.hub_alone"),
+        (["x.txt", "--rows", "5"], "data.option_for_hub"),
+        (["hub:belebele"], "hub.bad_id"),
+    ):
+        assert command(workspace, "data", "import", *words, "--name", "c", status=1)["error"] == code
+
+
 def test_sentences_in_the_language_of_the_terminal(tmp_path: Path) -> None:
     persian = say("fa", "errors.job.unknown", job="7")
     english = say("en", "errors.job.unknown", job="7")

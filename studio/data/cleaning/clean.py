@@ -130,6 +130,7 @@ def clean(
             encoding=None,
             files=before.files,
             cleaned=_describe(before, switches, against),
+            origin=before.origin,  # its warnings hold for what is left, too
         )
     seconds = time.monotonic() - began
     return Result(manifest, ledger, seconds, peak_memory() + sum(peaks), processes, earlier is None)

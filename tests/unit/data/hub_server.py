@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import random
 import re
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from .files import spell
 
@@ -22,6 +28,18 @@ configs:
   data_files: data.jsonl
 ---
 """
+GROUPS, GROUP_ROWS = 60, 250
+
+
+def _many_groups() -> bytes:
+    """A Parquet file of about 25 MB whose row groups do not compress away."""
+    noise = random.Random(1)
+    texts = ["سلام " + noise.randbytes(1_600).hex() for _ in range(GROUPS * GROUP_ROWS)]
+    out = io.BytesIO()
+    pq.write_table(pa.table({"text": texts}), out, row_group_size=GROUP_ROWS, compression="zstd")
+    return out.getvalue()
+
+
 # Repository → commit → path → content.
 REPOSITORIES = {
     "good": {MAIN: {"README.md": CARD, "data.jsonl": spell("jsonl", ROWS)}},
@@ -30,12 +48,26 @@ REPOSITORIES = {
         COPY: {"README.md": b"", "default/train/0000.parquet": spell("parquet", ROWS)},
     },
     "lonely": {MAIN: {"README.md": b"", "lonely.py": b""}},
+    "versions": {
+        MAIN: {"README.md": b"", "versions.py": b""},
+        COPY: {
+            "fa/train/0000.parquet": spell("parquet", ROWS[:200]),
+            "fa/train/0001.parquet": spell("parquet", ROWS[200:]),
+            "en/partial-train/0000.parquet": spell("parquet", [{"text": "an English text"}] * 70),
+        },
+    },
+    "large": {MAIN: {"README.md": b"---\nlicense: cc-by-nc-4.0\n---\n", "train.parquet": _many_groups()}},
+    "moderated": {MAIN: {"README.md": b""}},
 }
+LICENCES = {"large": "cc-by-nc-4.0", "lonely": None, "moderated": None}
+SERVED = Counter[str]()
+"""Bytes of answers' bodies, by repository."""
 BRANCHES = {"main": MAIN, "refs/convert/parquet": COPY}
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    _repository = ""
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -44,7 +76,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200 if self.path == "/" else 404)
             return
         name, verb, revision, path = (unquote(part or "") for part in found.groups())
+        self._repository = name
         if name == "closed":
+            self._answer(403, **{"X-Error-Code": "GatedRepo", "X-Error-Message": "restricted"})
+            return
+        if name == "moderated" and self.path.endswith("/auth-check"):
             self._answer(403, **{"X-Error-Code": "GatedRepo", "X-Error-Message": "restricted"})
             return
         if name not in REPOSITORIES:
@@ -86,7 +122,9 @@ class _Handler(BaseHTTPRequestHandler):
             answer += [_entry("directory", name, 0) for name in paths if any(f.startswith(name + "/") for f in files)]
         else:
             siblings = [{"rfilename": name} for name in files]
-            answer = {"id": "org/x", "sha": commit, "siblings": siblings, "cardData": {"license": "cc-by-4.0"}}
+            licence = LICENCES.get(self._repository, "cc-by-4.0")
+            answer = {"id": "org/x", "sha": commit, "siblings": siblings, "cardData": {"license": licence}}
+            answer["gated"] = "manual" if self._repository == "moderated" else False
         self._answer(200, json.dumps(answer).encode(), **{"Content-Type": "application/json"})
 
     def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
@@ -95,6 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
+            SERVED[self._repository] += len(body)
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:

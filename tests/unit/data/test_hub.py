@@ -9,8 +9,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from studio.data import stored
-from studio.data.hub import PARQUET_REVISION, Hub, check_id, import_hub, reach_hub
-from studio.data.manifest import Manifest
+from studio.data.catalogue import Entry, entry
+from studio.data.cleaning.clean import clean
+from studio.data.cleaning.switches import choose
+from studio.data.hub import Hub, check_id, import_hub
+from studio.data.hub_answers import Card, Copy, reach_hub
+from studio.data.manifest import Manifest, read_manifest
 from studio.data.sample import Pair
 from studio.errors import StudioError
 
@@ -31,11 +35,11 @@ def named(name, text, module="datasets.exceptions") -> Exception:
 class FakeHub:
     """Answers from a list: an exception is raised, anything else is the dataset."""
 
-    def __init__(self, *answers, licence="cc-by-4.0") -> None:
-        self.answers, self.asked, self._licence = list(answers), [], licence
+    def __init__(self, *answers, licence="cc-by-4.0", copy=None) -> None:
+        self.answers, self.asked, self._card, self._copy = list(answers), [], Card(licence, "c0ffee"), copy
 
     def hub(self) -> Hub:
-        return Hub(self.load, lambda: None, lambda repo, token: self._licence)
+        return Hub(self.load, lambda: None, lambda repo, token: self._card, lambda repo, token: self._copy)
 
     def load(self, repo, **options) -> object:
         self.asked.append((repo, options))
@@ -62,9 +66,7 @@ def test_a_split_is_stored_like_a_file(tmp_path) -> None:
     manifest = bring(
         tmp_path, fake, config="c", token="t", rows_limit=450, progress=lambda share, note: seen.append((share, note))
     )
-    assert fake.asked == [
-        ("org/name", {"name": "c", "split": "train", "streaming": True, "token": "t", "revision": None})
-    ]
+    assert fake.asked == [("org/name", {"name": "c", "split": "train", "token": "t", "revision": "c0ffee"})]
     assert (manifest.rows, manifest.kind, manifest.mapping.form) == (450, "pair", "translation")
     assert (manifest.source, manifest.licence) == ("hub:org/name/c/train", "cc-by-4.0")
     assert stored.sample_rows(tmp_path / "a", 449, 9) == [Pair("سلام 449", "hello 449")]
@@ -73,16 +75,59 @@ def test_a_split_is_stored_like_a_file(tmp_path) -> None:
 
 
 def test_a_dataset_with_a_script_is_read_from_its_parquet_copy(tmp_path) -> None:
-    fake = FakeHub(SCRIPTS, ROWS)
-    assert bring(tmp_path, fake).rows == 500
-    assert [options["revision"] for _, options in fake.asked] == [None, PARQUET_REVISION]
+    files = {"a": {"train": ["a/train/0000.parquet"]}, "b": {"train": ["b/train/0000.parquet"]}}
+    fake = FakeHub(SCRIPTS, ROWS, copy=Copy("c0b1", files))
+    manifest = bring(tmp_path, fake, config="b")
+    assert (manifest.rows, manifest.origin.revision, manifest.origin.parquet_copy) == (500, "c0b1", True)
+    assert fake.asked[1][1]["data_files"] == {"train": ["b/train/0000.parquet"]}
+
+
+def test_a_dataset_with_a_script_and_no_copy(tmp_path) -> None:
+    assert fault(tmp_path, FakeHub(SCRIPTS)).code == "hub.script_dataset"
+
+
+def known(**facts) -> Entry:
+    return Entry.model_validate(entry("persian-gk").model_dump() | facts)
+
+
+def test_the_catalogue_gives_columns_licence_and_warnings(tmp_path) -> None:
+    rows = [{"a": "متن نخست که بلندتر است", "b": "متن دوم"}] * 20
+    columns = {"mapping": {"form": "text", "columns": {"text": "b"}}}
+    chosen = known(**columns, licence="cc-by-nc-4.0", warnings=["benchmark_only"])
+    manifest = bring(tmp_path, FakeHub(rows, licence=None), entry=chosen, rows_limit=5)
+    assert (manifest.mapping.columns, manifest.licence) == ({"text": "b"}, "cc-by-nc-4.0")
+    origin = manifest.origin
+    assert (origin.entry, origin.revision, origin.rows_limit) == ("persian-gk", "c0ffee", 5)
+    assert origin.warnings == ["benchmark_only", "non_commercial"]
+
+
+def test_what_a_dataset_is_warned_of_stays_when_it_is_cleaned(tmp_path) -> None:
+    rows = [{"text": f"این متن شمارهٔ {number} است که دربارهٔ باغ و گل و درخت نوشته شده است."} for number in range(9)]
+    bring(tmp_path, FakeHub(rows, licence="cc-by-nc-4.0"))
+    clean(
+        tmp_path / "a", tmp_path, "b", choose("text", None, [], []),
+        suites=[], earlier=None, progress=lambda *_: None, stopping=lambda: False,
+    )  # fmt: skip
+    assert read_manifest(tmp_path / "b").origin.warnings == ["non_commercial"]
+
+
+def test_columns_that_are_gone_are_guessed_anew(tmp_path) -> None:
+    chosen = known(mapping={"form": "text", "columns": {"text": "gone"}})
+    assert bring(tmp_path, FakeHub(ROWS), entry=chosen).mapping.form == "translation"
 
 
 @pytest.mark.parametrize(
-    "second", [SCRIPTS, named("DatasetNotFoundError", "Revision 'refs/convert/parquet' doesn't exist for dataset")]
+    ("stated", "warnings", "noted"), [("mit", [], "mit"), ("mit", ["conflicting_licence"], "cc-by-nc-sa-4.0")]
 )
-def test_a_dataset_with_a_script_and_no_copy(tmp_path, second) -> None:
-    assert fault(tmp_path, FakeHub(SCRIPTS, second)).code == "hub.script_dataset"
+def test_the_card_has_the_last_word_on_a_licence_unless_it_is_contradicted(tmp_path, stated, warnings, noted) -> None:
+    chosen = known(licence="cc-by-nc-sa-4.0", warnings=warnings, mapping=None)
+    assert bring(tmp_path, FakeHub(ROWS, licence=stated), entry=chosen).licence == noted
+
+
+def test_columns_named_by_the_user_complete_the_guess(tmp_path) -> None:
+    rows = [{"title": "نامی", "body": "متنی که از نام خود بلندتر است"}] * 20
+    manifest = bring(tmp_path, FakeHub(rows), roles={"text": "title"}, entry=known())
+    assert manifest.mapping.columns == {"text": "title"}
 
 
 @pytest.mark.parametrize(
