@@ -61,14 +61,22 @@ class Lora(_Strict):
 
 
 class NewVocabulary(_Strict):
-    """A vocabulary to learn for this run."""
+    """A vocabulary to learn for this run: new tokens, the datasets they are counted in, and how their rows start."""
 
     size: int = Field(ge=1)
-    corpus: list[str]
+    corpus: list[str] = Field(min_length=1)
+    start: Literal["random", "mean", "weighted", "last", "distilled", "fitted"] = "fitted"
 
 
 class Stage(_Strict):
-    """One stage of the curriculum; `length` is in tokens, `batch` in samples on the device."""
+    """One stage of the curriculum; `length` is in tokens, `batch` in samples on the device.
+
+    Attributes:
+        lora: Whether the adapter learns; None: in every stage but ``align``, whose layers are frozen.
+        rows: What of the vocabulary learns: the new rows, ``all`` of embeddings and head (as the papers), or nothing.
+        warmup: Share of the steps in which the rates grow from zero; from 1 on, steps.
+        optimizer: The eight-bit ones need CUDA; elsewhere AdamW in fp32 takes their place, and the run says so.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
     kind: Literal["align", "pretrain", "instruct"]
@@ -79,9 +87,23 @@ class Stage(_Strict):
     accumulation: int = Field(4, ge=1)
     length: int = Field(512, ge=16)
     loss: Literal["answers", "all"] = "answers"
+    lora: bool | None = None
     rows: Literal["new", "all", "frozen"] = "new"
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup: float = Field(0.03, ge=0, lt=1)
+    warmup: float = Field(0.03, ge=0)
+    optimizer: Literal["adamw", "adamw_8bit", "paged_adamw_8bit"] = "adamw"
+    weight_decay: float = Field(0.0, ge=0, lt=1)
+
+    @property
+    def trains_lora(self) -> bool:
+        """Whether the adapter learns in this stage."""
+        return self.kind != "align" if self.lora is None else self.lora
+
+    @model_validator(mode="after")
+    def _learns(self) -> Stage:
+        if not self.trains_lora and self.rows == "frozen":
+            raise PydanticCustomError("learns_nothing", "neither adapter nor rows learn")
+        return self
 
 
 class Evaluation(_Strict):
