@@ -11,6 +11,7 @@ import torch
 from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
 from studio.models.files import ModelFiles, read_config
+from studio.models.new_rows import NewRows, grow, table_length
 from studio.models.source import Origin, read_source, write_source
 from studio.models.weights import INDEX, weight_files
 from studio.publish.companions import write_companions
@@ -27,8 +28,7 @@ from studio.publish.shards import (
     write_shard,
 )
 from studio.publish.verify import check_reload
-from studio.tokenizer.embeddings import NewRows
-from studio.tokenizer.rows import check_base, grow, load_rows, table_length
+from studio.tokenizer.rows import check_base, load_rows
 from studio.tokenizer.vocabulary import Vocabulary, read_vocabulary
 
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight")
