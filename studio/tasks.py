@@ -93,6 +93,26 @@ def clean_data(work: Work) -> dict[str, Any]:
     return done.figures()
 
 
+def mix_data(work: Work) -> dict[str, Any]:
+    """Mix datasets into a new one, as `studio.services.mixing` asks."""
+    from studio.data.mixing.mix import mix
+    from studio.data.mixing.order import Order
+    from studio.data.mixing.rendering import counting
+    from studio.models.tokenizer import load_tokenizer
+
+    given = work.job.arguments
+    done = mix(
+        Order.model_validate(given["order"]),
+        work.settings.datasets,
+        given["name"],
+        counting(load_tokenizer(Path(given["tokenizer"]))),
+        warnings=given["warnings"],
+        progress=work.progress,
+        stopping=work.stopping,
+    )
+    return done.figures()
+
+
 def train(work: Work) -> dict[str, Any]:
     """Train a run from its frozen recipe: argument `run`."""
     from studio.models.files import locate
@@ -219,6 +239,7 @@ TASKS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "fetch": fetch_model,
     "import": import_data,
     "clean": clean_data,
+    "mix": mix_data,
     "train": train,
     "merge": merge_model,
     "bits": measure_bits,

@@ -1,4 +1,4 @@
-"""``data import | list | delete | clean | report | export``: datasets from files, cleaned, and back to files."""
+"""``data import | list | delete | clean | mix | report | export``: datasets from files, cleaned, mixed, and back."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from studio.commands import mixing
 from studio.commands.speech import Detach, Json, Language, Workspace, speaking
 from studio.data.columns import Mapping, guess
 from studio.errors import StudioError
 from studio.i18n import say
 from studio.services import cleaning, datasets
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: import, list, delete, clean, report, export.")
+app = typer.Typer(no_args_is_help=True, help="Datasets: import, list, delete, clean, mix, report, export.")
+app.command("mix")(mixing.mix)
 
 Columns = Annotated[
     list[str] | None, typer.Option("--column", help="ROLE=COLUMN, as in text=body or prompt=question; repeat it.")

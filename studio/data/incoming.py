@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from studio.data.manifest import FILE, Cleaned, Manifest, check_name
 from studio.data.mapping import Mapping
+from studio.data.mixing.record import Mixed
 from studio.data.sample import Chat, Kind, Pair, Sample, Text, kind_of, strings
 from studio.data.script import count_letters
 from studio.errors import StudioError
@@ -107,6 +108,7 @@ class Incoming:
         encoding: str | None,
         files: list[str],
         cleaned: Cleaned | None = None,
+        mixed: Mixed | None = None,
     ) -> Manifest:
         """Write the manifest and give the folder its name.
 
@@ -135,6 +137,7 @@ class Incoming:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             files=files,
             cleaned=cleaned,
+            mixed=mixed,
         )
         (self.folder / FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf8")
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from studio.data.mapping import Mapping
+from studio.data.mixing.record import Mixed
 from studio.data.sample import Kind
 from studio.errors import StudioError
 
@@ -60,6 +61,7 @@ class Manifest(BaseModel):
         created: Time of the import, ISO 8601, UTC.
         files: Names of the imported files, or of the Hub dataset.
         cleaned: How a cleaning made it of another dataset, if one did.
+        mixed: What it was mixed of, if it is a mix or was held out of one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,6 +82,7 @@ class Manifest(BaseModel):
     created: str
     files: list[str]
     cleaned: Cleaned | None = None
+    mixed: Mixed | None = None
 
 
 def read_manifest(folder: Path) -> Manifest:
