@@ -12,7 +12,7 @@ from studio.errors import StudioError
 from studio.i18n import explain, say
 from studio.services import datasets, models
 from studio.services.studio import Studio
-from studio.ui import parts
+from studio.ui import data_mix, parts
 from studio.ui.data_views import dataset_view, found_view, imports_view
 from studio.ui.handlers import guarded, inform
 from studio.ui.plots import figure_html
@@ -25,7 +25,7 @@ CHOICES_SECONDS = 3.0
 
 def panels(studio: Studio) -> dict[str, Any]:
     """The live parts of the screen."""
-    return {PANEL: lambda locale, _: imports_view(locale, studio)}
+    return {PANEL: lambda locale, _: imports_view(locale, studio), **data_mix.panels(studio)}
 
 
 def build(locale: str, studio: Studio) -> None:
@@ -48,6 +48,7 @@ def build(locale: str, studio: Studio) -> None:
         **PLAIN,
     )
     _stored_part(locale, studio)
+    data_mix.build(locale, studio)
 
 
 def _started(locale: str, name: str) -> str:

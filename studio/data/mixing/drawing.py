@@ -27,8 +27,9 @@ BLOCK = 256
 LEAST_PIECE = 32
 """Tokens below which no beginning of a document is cut off to fill a budget."""
 
-MOST_TURNS = 8
-"""A source of which a part is taken is gone over at most so often until it has given all."""
+_NEARLY_ALL = 0.8
+_SLACK = 0.03
+"""Above the first, a dataset is read from end to end; of a smaller part a little more is read than is planned."""
 
 Wanted = Callable[[Group], "NDArray[np.bool_]"]
 """Which rows of a piece may be taken."""
@@ -91,15 +92,16 @@ class Reading:
                 yield Item(sample, each, rows, document)
 
     def _rendered(self) -> Iterator[tuple[Sample, float, bool]]:
-        turns = max(1, min(MOST_TURNS, math.floor(1 / max(self.part, 1e-9))))
+        # What is wanted comes from all over the dataset first; the rest only if an estimate was too high.
+        first = 1.0 if self.part > _NEARLY_ALL else self.part * (1 + _SLACK)
         again = 0
         while self.rows:
-            for turn in range(turns):
+            for turn, (begin, end) in enumerate(((0.0, first), (first, 1.0))):
                 order = Random(f"{self.seed}/{self.source.dataset}/{again}/{turn}")
-                groups = list(self.groups)
+                groups = list(self.groups) if begin < end else []
                 order.shuffle(groups)
                 for group in groups:
-                    places = self._places(group, again, turn, turns)
+                    places = self._places(group, again, begin, end)
                     samples = read_group(group, self.holds, places) if places else []
                     found = [(list(render(each, self.kind, self.source.direction)), each) for each in samples]
                     ready = [(new, 1 / len(made), isinstance(old, Text)) for made, old in found for new in made]
@@ -107,11 +109,11 @@ class Reading:
                     yield from ready
             again += 1
 
-    def _places(self, group: Group, again: int, turn: int, turns: int) -> list[int]:
-        """The rows of a piece that come in this turn, in the order of the piece."""
+    def _places(self, group: Group, again: int, begin: float, end: float) -> list[int]:
+        """The rows of a piece between two parts of its random order, as they stand in the piece."""
         places = list(range(group.rows))
         Random(f"{self.seed}/{self.source.dataset}/{again}/rows/{group.first}").shuffle(places)
-        mine = sorted(places[turn::turns])
+        mine = sorted(places[math.ceil(begin * group.rows) : math.ceil(end * group.rows)])
         if self.wanted is None:
             return mine
         let = self.wanted(group)
@@ -186,16 +188,16 @@ class Draw:
     def items(self) -> Iterator[Item]:
         """The items of the mix in their order."""
         yield from self._round([at for at, source in enumerate(self.sources) if source.rate > 0])
-        # An estimate that was too high left room: those that have more share it, as often as that gives something.
-        while self.budget is not None and (left := self.budget - self.tokens) >= LEAST_PIECE:
-            live = [at for at in self.again if self.sources[at].rate > 0 and self.sources[at].peek() is not None]
+        # An estimate that was too high left room: those that have more share it, as long as that gives something.
+        live = [at for at in self.again if self.sources[at].rate > 0]
+        while live and self.budget is not None and (left := self.budget - self.tokens) >= LEAST_PIECE:
+            live = [at for at in live if self.sources[at].peek() is not None]
             rates = sum(self.sources[at].rate for at in live)
+            before = {at: self.sources[at].tokens for at in live}
             for at in live:
-                self.sources[at].quota = self.sources[at].tokens + left * self.sources[at].rate / rates
-            before = self.tokens
+                self.sources[at].quota = before[at] + left * self.sources[at].rate / rates
             yield from self._round(live)
-            if self.tokens == before:
-                return
+            live = [at for at in live if self.sources[at].tokens > before[at]]
 
     def _round(self, live: list[int]) -> Iterator[Item]:
         while live:
