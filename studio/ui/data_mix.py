@@ -71,7 +71,7 @@ def build(locale: str, studio: Studio) -> None:
 
 
 def _knobs(locale: str, studio: Studio) -> Knobs:
-    def number(key: str, value: float | None, **options: Any) -> gr.Number:
+    def number(key: str, value: float, **options: Any) -> gr.Number:
         return gr.Number(value, label=say(locale, f"mix.{key}"), info=say(locale, f"mix.{key}_info"), **options)
 
     sources = gr.Dropdown(
@@ -84,7 +84,7 @@ def _knobs(locale: str, studio: Studio) -> Knobs:
         for place in range(1, SLIDERS + 1)
     ]  # fmt: skip
     with gr.Row():
-        tokens = number("tokens", None, precision=0, minimum=1, elem_id="mix-tokens")
+        tokens = number("tokens", 0, precision=0, minimum=0, elem_id="mix-tokens")
         choices = _tokenizers(locale, studio)
         tokenizer = gr.Dropdown(
             choices, value=choices[0][1], label=say(locale, "mix.tokenizer"), info=say(locale, "mix.tokenizer_info"),
@@ -143,7 +143,7 @@ def _ordered(studio: Studio, values: tuple[Any, ...]) -> tuple[Any, mixing.Token
             for name, weight in zip(names, weights, strict=False)
         ],
         tokenizer,
-        budget=None if tokens in (None, "") else int(tokens),
+        budget=int(tokens) if tokens else None,
         temperature=float(temperature or 0),
         caps=[parse_cap(str(cap))],
         direction=direction or "both",
@@ -205,9 +205,11 @@ def _job_events(
         inform(locale, "mix.stopping")
 
     def refresh(names: list[str] | str | None) -> list[Any]:
-        stored = _names(studio)
+        stored, chosen = _names(studio), [names] if isinstance(names, str) else list(names or [])
+        left = [each for each in chosen if each in stored]
+        # Told back what it holds, the field would lose what was chosen while this was on its way.
         return [
-            gr.update(choices=stored, value=[each for each in names or [] if each in stored]),
+            gr.update(choices=stored) if left == chosen else gr.update(choices=stored, value=left),
             gr.update(choices=_tokenizers(locale, studio)),
             gr.update(placeholder=datasets.free_name(studio, "mix")),
             gr.update(visible=active_job(studio, mixing.KIND) is not None),

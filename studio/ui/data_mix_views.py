@@ -32,7 +32,8 @@ def estimate_view(locale: str, found: Estimate) -> Markup:
     rows = [_row(locale, share) for share in found.sources]
     headers = [say(locale, f"mix.column.{column}") for column in COLUMNS]
     table = parts.table(rows, headers, rtl=locale == "fa", numeric=(1, 2, 3))
-    return parts.join([parts.figures(items), without, table, warnings_view(locale, found.warnings)])
+    shown = parts.join([parts.figures(items), without, table])
+    return parts.join([parts.card(say(locale, "mix.result"), shown), warnings_view(locale, found.warnings)])
 
 
 def tokens_text(locale: str, tokens: int) -> str:
