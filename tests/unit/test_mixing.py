@@ -156,7 +156,12 @@ def test_replay_takes_the_cleaned_child_and_never_what_was_mixed_or_held_out(
     store(studio, "web", english(300))
     store(studio, "web-clean", english(200), CLEANED)
     order, _ = mixing.make_order(studio, [("web", None)], tokenizer, held_out=0.4)
-    assert order.replay == 0, "a split is no mix"
+    assert [
+        mixing.make_order(studio, [("news", None)], tokenizer, held_out=share)[0].replay for share in (0, 0.1)
+    ] == [
+        0.1,
+        0,
+    ], "a split is no mix"
     assert jobs.wait(studio, mixing.start_mix(studio, order, tokenizer, "split").id).state == "done"
     found, _ = mixing.make_order(studio, [("news", 1)], tokenizer)
     assert [source.dataset for source in found.sources] == ["news", "web-clean"]

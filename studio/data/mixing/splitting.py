@@ -2,7 +2,7 @@
 
 Two rows are linked if their words are the same (punctuation and spaces aside), if a side of one pair is a side of the
 other, or if their MinHash signatures share a band, whether or not `near_duplicates` of a cleaning would drop one of
-them. Links of links are one cluster. Hashes and clusters wait on disk: 250 bytes for each row while it runs.
+them. Links of links are one cluster. Hashes and clusters wait on disk.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from studio.jobs.events import Progress, Stopping
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SCRATCH_ROW = 400
-"""Bytes on disk for each row while the clusters are found."""
+SCRATCH_ROW = 500
+"""Bytes on disk for each row while clusters are found: its signature 240, keys of its bands 192, the rest up to 40."""
 
 _ROWS_AT_ONCE = 1 << 20
 _CHARACTERS_AT_ONCE = 500_000
@@ -145,7 +145,7 @@ def _keys(file: Path, rows: int, width: int) -> Iterator[tuple[NDArray[np.uint64
 
 
 class _Clusters:
-    """Rows joined into clusters; the head of each is its first row. On disk, as there may be a billion rows."""
+    """Rows joined into clusters; the head of each is its first row. On disk, as there may be a hundred million."""
 
     def __init__(self, file: Path, rows: int) -> None:
         self._heads = np.memmap(file, np.int64, "w+", shape=max(1, rows))

@@ -80,6 +80,9 @@ def test_the_seed_decides_everything(target: Path) -> None:
 
     assert made("one", 1) == made("two", 1)
     assert made("three", 2) != made("one-more", 1)
+    for name, seed in (("first", 1), ("second", 2)):
+        make(target, order(Source(dataset="news"), seed=seed), name)
+    assert samples(target, "first") != samples(target, "second"), "the order is drawn too"
 
 
 def test_without_weights_and_budget_every_row_is_there_once_in_another_order(target: Path) -> None:
