@@ -9,9 +9,8 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from studio.errors import StudioError
-from studio.models.files import ModelFiles
+from studio.models.files import ROWS, ModelFiles
 from studio.models.new_rows import NewRows, read_rows
-from studio.tokenizer.starts import ROWS
 from studio.tokenizer.vocabulary import Vocabulary, hash_of
 from studio.workspace import disk_error
 
