@@ -6,7 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
 
 THRESHOLD = 0.7
 """P(Persian) from which a text counts as Persian, as in Llama-Persian; it keeps some English on purpose."""
@@ -23,6 +27,12 @@ LEAST_WORDS = 5
 """Below this the model guesses: «بله حتما» is Persian to it with 0.53."""
 
 _ARABIC_SCRIPT = re.compile("[\u0620-\u06ff]")
+# What the model's makers treat in a way of their own: capitals, the names of its entries, and characters at which the
+# model cuts words and `str.split` does not, or the other way round.
+_UNLIKE_MODEL = re.compile(
+    "[A-Z\0\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]|</s>|__label__"
+)
+_CLOSE = 1e-4
 
 # Words of Persian that Arabic, Urdu, Sorani and Azeri do not write so, even after their letters are folded to Persian
 # ones (which makes «کہ» and «ہم» of Urdu look like ours: those are in the second list, which proves nothing alone).
@@ -38,8 +48,8 @@ _DISTINCT_WORDS = """
 _COMMON_WORDS = """
     آن چه بین پیش پس باز بی همه ای می نمی تا از به در که با بر و های ها هم خود اما هر یا
 """
-_DISTINCT = frozenset(_DISTINCT_WORDS.split())
-_COMMON = _DISTINCT.union(_COMMON_WORDS.split())
+DISTINCT = frozenset(_DISTINCT_WORDS.split())
+COMMON = DISTINCT.union(_COMMON_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +74,7 @@ def guess(text: str) -> Guess:
 
     Arabic letters for ye and kaf halve the certainty of Persian (0.43 instead of 0.99), so normalise first.
     """
-    if len(text) <= WINDOW:
-        return _ask(text)
-    half = WINDOW // 2
-    if len(text) <= DOCUMENT:
-        return _ask(f"{text[:half]} {text[-half:]}")
-    middle = (len(text) - WINDOW) // 2
-    found = [_ask(text[start : start + WINDOW]) for start in (0, middle, len(text) - WINDOW)]
+    found = [_ask(part) for part in _windows(text)]
     best = max(found, key=lambda one: sum(other.taken_for == one.taken_for for other in found))
     return Guess(sum(one.persian for one in found) / len(found), best.taken_for)
 
@@ -92,10 +96,55 @@ def guess_quickly(text: str, words: Sequence[str], threshold: float) -> Guess:
 
 def is_surely_persian(text: str, words: Sequence[str]) -> bool:
     """Whether the words alone say so: a distinct one, and two common ones that are an eighth of all."""
-    common = len(_COMMON.intersection(words))
+    common = len(COMMON.intersection(words))
     if common < 2 or common < len(words) / 8:
         return False
-    return not _DISTINCT.isdisjoint(words) or "\u200cها" in text or " می\u200c" in text
+    return not DISTINCT.isdisjoint(words) or has_persian_joint(text)
+
+
+def has_persian_joint(text: str) -> bool:
+    """Whether «ها» or «می» is joined to a word by a half-space, as only Persian does."""
+    return "\u200cها" in text or " می\u200c" in text
+
+
+def likely_persian(texts: Sequence[str], threshold: float) -> NDArray[numpy.bool_]:
+    """Those that `guess` takes for Persian with `threshold` at least, but for a few that are too close to tell.
+
+    Takes a fifth of the time of asking the model, whose own numbers this computes with, many texts at once.
+    """
+    import numpy
+
+    from studio.data.odds import odds
+
+    windows, of_text, counts = list[list[str]](), list[int](), numpy.ones(len(texts), numpy.int64)
+    for place, text in enumerate(texts):
+        parts = _windows(text)
+        counts[place] = len(parts)
+        if any(_UNLIKE_MODEL.search(part) or part.isupper() for part in parts):
+            continue
+        words = [part.split() for part in parts]
+        if all(words):
+            windows += words
+            of_text += [place] * len(words)
+    if not windows:
+        return numpy.zeros(len(texts), bool)
+    scores = odds().persian(windows)
+    # The model names five languages: with a sixth of all chances Persian is among them.
+    sums = numpy.bincount(of_text, numpy.where(scores > 1 / 6, scores, 0), len(texts))
+    first = numpy.bincount(of_text, scores > 0.5 + _CLOSE, len(texts))
+    likely: NDArray[numpy.bool_] = (sums / counts >= threshold + _CLOSE) & (first > counts / 2)
+    return likely
+
+
+def _windows(text: str) -> list[str]:
+    """The parts of a text that the model is asked about."""
+    if len(text) <= WINDOW:
+        return [text]
+    half = WINDOW // 2
+    if len(text) <= DOCUMENT:
+        return [f"{text[:half]} {text[-half:]}"]
+    middle = (len(text) - WINDOW) // 2
+    return [text[start : start + WINDOW] for start in (0, middle, len(text) - WINDOW)]
 
 
 def _ask(text: str) -> Guess:

@@ -17,7 +17,7 @@ LONG_ANSWER = 200
 _HALF_SPACE = "\u200c"
 _CODE = re.compile(r"[{}<>\\|=^~`;]")
 _LETTER = re.compile(r"[^\W\d_]")
-_STOP_WORDS = frozenset(("در", "و", "،", "به", "از", "که", "است", "این", "را", "با", "یک"))
+STOP_WORDS = frozenset(("در", "و", "،", "به", "از", "که", "است", "این", "را", "با", "یک"))
 _LINE_ENDS = (".", "!", "?", "؟", "…", "»", "”", '"', "'", "؛", ":", ")")
 _STOPS = re.compile(r"[.!?؟…]\s")
 
@@ -69,7 +69,7 @@ def is_other_language(piece: Piece, threshold: float) -> bool:
 
 def has_boilerplate(piece: Piece, _: float) -> bool:
     """A phrase of ``presets/boilerplate.txt``."""
-    phrases = _boilerplate()
+    phrases = boilerplate()
     if phrases.keys().isdisjoint(piece.words):
         return False
     text = " ".join(piece.words)
@@ -84,7 +84,8 @@ def _stands_in(phrase: str, text: str) -> bool:
 
 
 @cache
-def _boilerplate() -> dict[str, tuple[str, ...]]:
+def boilerplate() -> dict[str, tuple[str, ...]]:
+    """The phrases, by a word of theirs."""
     # By their longest word, the last one left out since a full stop may follow it: a sentence then costs one look into
     # a set, and few look further. Pages write «ثبت‌نام» and «ثبت نام»: both are made here.
     found: dict[str, tuple[str, ...]] = {}
@@ -118,7 +119,7 @@ def has_few_letters(piece: Piece, least: float) -> bool:
 
 def has_few_stop_words(piece: Piece, least: float) -> bool:
     """Fewer than `least` of the ten commonest words of Persian."""
-    return len(_STOP_WORDS.intersection(piece.words)) < least
+    return len(STOP_WORDS.intersection(piece.words)) < least
 
 
 def has_open_lines(piece: Piece, least: float) -> bool:
