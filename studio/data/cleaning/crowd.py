@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -89,13 +88,12 @@ class Crowd:
         return edges[::2], edges[1::2]
 
 
-@dataclass(frozen=True)
 class Spans:
     """Pieces of a crowd one behind the other: its documents, or the units of those."""
 
-    crowd: Crowd
-    begins: NDArray[np.int64]
-    ends: NDArray[np.int64]
+    def __init__(self, crowd: Crowd, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+        self.crowd, self.begins, self.ends = crowd, begins, ends
+        self._numbers: dict[int, NDArray[np.int16]] = {}
 
     def text(self, place: int) -> str:
         """One of the pieces."""
@@ -115,6 +113,12 @@ class Spans:
         """Of all `tokens`."""
         return self.crowd.hashes(*self.tokens)
 
+    def numbers(self, lexicon: Lexicon) -> NDArray[np.int16]:
+        """Which word of a lexicon each word is; the same lexicon is asked once."""
+        if id(lexicon) not in self._numbers:
+            self._numbers[id(lexicon)] = lexicon.find(self.token_hashes)
+        return self._numbers[id(lexicon)]
+
     def token_sums(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """For each piece the sum of the `values` of its words."""
         sums = np.concatenate(([0], np.cumsum(values)))
@@ -130,14 +134,16 @@ class Spans:
         """``len(text.split())`` of each."""
         return np.diff(self.first_tokens)
 
-    def owners(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The pieces in which these words stand, given by their numbers in the crowd."""
-        return np.searchsorted(self.first_tokens, tokens, side="right") - 1
+    @cached_property
+    def owners(self) -> NDArray[np.int64]:
+        """For each word of the crowd the piece in which it stands."""
+        return np.repeat(np.arange(len(self.begins)), self.word_counts)
 
-    def have(self, kind: np.uint8) -> NDArray[np.bool_]:
-        """Which have a character of a kind."""
-        found = np.zeros(len(self.begins), bool)
-        found[np.searchsorted(self.begins, self.crowd.places(kind), side="right") - 1] = True
+    @cached_property
+    def kinds(self) -> NDArray[np.uint8]:
+        """All kinds of characters that each piece has."""
+        found = np.bitwise_or.reduceat(self.crowd.kinds, self.begins) if len(self.begins) else np.zeros(0, np.uint8)
+        found[self.begins == self.ends] = 0
         return found
 
     def hashes(self) -> NDArray[np.uint64]:

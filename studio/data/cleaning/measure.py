@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROLES: tuple[Role, ...] = ("system", "user", "assistant")
-_CHARACTERS_AT_ONCE = 500_000
+_CHARACTERS_AT_ONCE = 250_000
+_WRITTEN_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class _Columns:
         self.hashes: list[NDArray[np.uint64]] = []
         self.characters_in: list[int] = []
         self.bytes_in: list[int] = []
+        self.bytes_stored: list[int] = []
         self.lengths: list[int] = []
         self.roles: list[int] = []
         self.unit_bits: list[NDArray[np.uint16]] = []
@@ -81,6 +83,7 @@ class _Columns:
             hashes=_joined(self.hashes, np.uint64),
             characters_in=np.array(self.characters_in, np.int64),
             bytes_in=np.array(self.bytes_in, np.int64),
+            bytes_stored=np.array(self.bytes_stored, np.int64),
             lengths=np.array(self.lengths, np.int32),
             roles=np.array(self.roles, np.uint8),
             unit_bits=_joined(self.unit_bits, np.uint16),
@@ -105,10 +108,12 @@ def _measure(task: Task) -> Measured:
     columns, gathered, waiting, suites = _Columns(), list[_Gathered](), 0, None
     if task.judge and task.suites is not None:
         suites = np.load(task.suites)
-    with task.out.with_suffix(".txt").open("wb") as texts:
+    with task.out.with_suffix(".txt").open("wb", _WRITTEN_AT_ONCE) as texts:
         for sample in read_group(task.group, task.kind):
             units, judged = _prepare(sample, task.switches)
-            texts.write("".join(units).encode())
+            stored = "".join(units).encode()
+            texts.write(stored)
+            columns.bytes_stored.append(len(stored))
             columns.units.append(len(units))
             columns.lengths += map(len, units)
             said = strings(sample)

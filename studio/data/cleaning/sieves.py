@@ -6,6 +6,7 @@ what is dropped is the same with and without them, and cleaning takes a third of
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -32,12 +33,18 @@ def few_words(spans: Spans, least: float) -> Held:
 
 
 def code(spans: Spans, _: float) -> Held:
-    return spans.have(CODE)
+    return spans.kinds & CODE != 0
 
 
 def phrases(spans: Spans, _: float) -> Held:
     found = np.zeros(len(spans.begins), bool)
-    found[spans.owners(np.flatnonzero(_roles(spans)[1] & _HINT))] = True
+    numbers, roles = _roles(spans)
+    hits = np.flatnonzero(roles & _HINT)
+    # «نظر» and «ادامه» stand in every fifth sentence: the other words of their phrases seldom do.
+    for place, number in zip(spans.owners[hits].tolist(), numbers[hits].tolist(), strict=True):
+        if not found[place]:
+            text = spans.text(place)
+            found[place] = any(all(word in text for word in others) for others in _others()[number])
     return found
 
 
@@ -45,7 +52,7 @@ def other_language(spans: Spans, threshold: float) -> Held:
     """All but those that the words, or the model's own numbers, say are Persian."""
     held = spans.word_counts > 0
     small = spans.ends - spans.begins <= DOCUMENT
-    held &= ~(small & (spans.word_counts < LEAST_WORDS) & spans.have(ARABIC))
+    held &= ~(small & (spans.word_counts < LEAST_WORDS) & (spans.kinds & ARABIC != 0))
     if threshold <= THRESHOLD:
         held &= ~(small & _surely_persian(spans, held & small))
     asked = np.flatnonzero(held)
@@ -81,7 +88,7 @@ def _surely_persian(spans: Spans, asked: Held) -> Held:
     common = _different(spans, _COMMON)
     found = asked & (common >= 2) & (common >= spans.word_counts / 8)
     distinct = np.zeros(len(found), bool)
-    distinct[spans.owners(np.flatnonzero(_roles(spans)[1] & _DISTINCT))] = True
+    distinct[spans.owners[np.flatnonzero(_roles(spans)[1] & _DISTINCT)]] = True
     for place in np.flatnonzero(found & ~distinct):
         found[place] = has_persian_joint(spans.text(place))
     return found
@@ -91,19 +98,48 @@ def _different(spans: Spans, role: np.uint8) -> NDArray[np.int64]:
     """How many different words of a role each piece has."""
     numbers, roles = _roles(spans)
     hits = np.flatnonzero(roles & role)
-    pairs = np.unique(spans.owners(hits) << 16 | numbers[hits])
-    return np.bincount(pairs >> 16, minlength=len(spans.begins))
+    # The words of a role have neighbouring numbers: a table of all pieces by all of them is small.
+    first, last = _lexicon().bounds[int(role)]
+    width = last - first
+    seen = np.zeros(len(spans.begins) * width, bool)
+    seen[spans.owners[hits] * width + numbers[hits] - first] = True
+    return np.count_nonzero(seen.reshape(-1, width), axis=1)
 
 
 def _roles(spans: Spans) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
-    lexicon, roles = _lexicon()
-    numbers = lexicon.find(spans.token_hashes)
-    return numbers, roles[numbers]
+    known = _lexicon()
+    numbers = spans.numbers(known.lexicon)
+    return numbers, known.roles[numbers]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The words of all lists, what each is known for, and where the words of one list begin and end."""
+
+    lexicon: Lexicon
+    words: list[str]
+    roles: NDArray[np.uint8]
+    bounds: dict[int, tuple[int, int]]
 
 
 @cache
-def _lexicon() -> tuple[Lexicon, NDArray[np.uint8]]:
+def _lexicon() -> _Known:
     sets = ((COMMON, _COMMON), (DISTINCT, _DISTINCT), (STOP_WORDS, _STOP), (boilerplate().keys(), _HINT))
-    words = sorted(set().union(*(words for words, _ in sets)))
-    roles = [sum(int(role) for words, role in sets if word in words) for word in words]
-    return Lexicon(words), np.array([*roles, 0], np.uint8)
+    roles = {word: sum(int(role) for words, role in sets if word in words) for words, _ in sets for word in words}
+    words = sorted(roles, key=lambda word: (roles[word] & int(_STOP), roles[word] & int(_COMMON), word))
+    bounds = {}
+    for _, role in sets:
+        places = [place for place, word in enumerate(words) if roles[word] & int(role)]
+        bounds[int(role)] = (places[0], places[-1] + 1)
+    return _Known(Lexicon(words), words, np.array([*(roles[word] for word in words), 0], np.uint8), bounds)
+
+
+@cache
+def _others() -> dict[int, tuple[tuple[str, ...], ...]]:
+    """For the number of a phrase's word the other words of its phrases."""
+    known = boilerplate()
+    return {
+        place: tuple(tuple(part for part in phrase.split(" ") if part != word) for phrase in known[word])
+        for place, word in enumerate(_lexicon().words)
+        if word in known
+    }
