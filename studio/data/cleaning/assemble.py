@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from studio.data.sentences import rejoin
 from studio.errors import StudioError
 from studio.jobs.events import Stopping
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 class _Marks:
     """One bit for each of many places."""
@@ -29,6 +33,11 @@ class _Marks:
 
     def add(self, place: int) -> None:
         self._bits[place >> 3] |= 1 << (place & 7)
+
+    def add_all(self, start: int, count: int) -> None:
+        first, last = start >> 3, (start + count + 7) >> 3
+        bits = int.from_bytes(self._bits[first:last], "little") | ((1 << count) - 1) << (start & 7)
+        self._bits[first:last] = bits.to_bytes(last - first, "little")
 
 
 class _Judge:
@@ -59,6 +68,20 @@ class _Judge:
             self._kept.add(first)
         if self._near and near >= 0:
             self._kept.add(near)
+
+    def untouched(self, found: Verdicts) -> NDArray[np.bool_]:
+        """The documents of whose units none can be dropped."""
+        touched = found.unit_bits & self._unit_mask != 0
+        if self._seen:
+            touched |= found.unit_first >= 0
+        before = np.concatenate(([0], np.cumsum(touched)))
+        ends = np.cumsum(found.units)
+        clear: NDArray[np.bool_] = before[ends] == before[ends - found.units]
+        return clear
+
+    def keep_units(self, start: int, count: int) -> None:
+        """Remember all units of a document that nothing touches."""
+        self._kept_units.add_all(start, count)
 
     def unit(self, place: int, bits: int, first: int) -> str | None:
         """The rule that drops a unit of a document that stays."""
@@ -101,50 +124,71 @@ def assemble(
 def _survivors(piece: Measured, found: Verdicts, judge: _Judge, books: Books, row: int, unit: int) -> Iterator[Sample]:
     """The samples that stay of one piece, whose first document and unit are `row` and `unit` of all."""
     with np.load(piece.task.out.with_suffix(".npz")) as columns:
-        characters_in, bytes_in = columns["characters_in"].tolist(), columns["bytes_in"].tolist()
-        roles = iter(columns["roles"].tolist())
-    chat = piece.task.kind == "chat"
-    text, start, place = piece.task.out.with_suffix(".txt").read_bytes().decode(), 0, 0
-    for number, count in enumerate(found.units):
-        units = []
-        for length in found.characters[place : place + count]:
-            units.append(text[start : start + length])
-            start += length
-        whole = "".join(units)
-        size = len(whole.encode())
-        books.read.update(rows=1, characters=characters_in[number], bytes=bytes_in[number])
-        books.normalising["characters"] += characters_in[number] - len(whole)
-        books.normalising["bytes"] += bytes_in[number] - size
-        speakers = list(islice(roles, count)) if chat else []
-        first, near = found.first[number], found.near[number]
-        reason = judge.document(found.bits[number], first, near)
+        sizes, roles = columns["bytes_stored"].tolist(), iter(columns["roles"].tolist())
+        came = {name: int(columns[f"{name}_in"].sum()) for name in ("characters", "bytes")}
+    books.read.update(rows=piece.documents, **came)
+    books.normalising["characters"] += came["characters"] - int(found.characters.sum())
+    books.normalising["bytes"] += came["bytes"] - sum(sizes)
+    text = piece.task.out.with_suffix(".txt").read_bytes().decode()
+    places = np.concatenate(([0], np.cumsum(found.units)))
+    starts = np.concatenate(([0], np.cumsum(found.characters, dtype=np.int64)))[places].tolist()
+    columns_of = zip(found.bits.tolist(), found.first.tolist(), found.near.tolist(), strict=True)
+    clear, places = judge.untouched(found).tolist(), places.tolist()
+    for number, (bits, first, near) in enumerate(columns_of):
+        place, count = places[number], places[number + 1] - places[number]
+        whole = text[starts[number] : starts[number + 1]]
+        speakers = list(islice(roles, count)) if piece.task.kind == "chat" else []
+        reason = judge.document(bits, first, near)
         if reason is not None:
             books.drop(reason, row + number, whole, whole_row=True)
-        elif chat:
+        elif piece.task.kind == "chat":
             judge.keep(row + number, first, near)
-            yield Chat(tuple(Message(ROLES[role], said) for role, said in zip(speakers, units, strict=True)))
+            said = _cut(whole, found.characters[place : place + count])
+            yield Chat(tuple(Message(ROLES[role], turn) for role, turn in zip(speakers, said, strict=True)))
         else:
-            left = _left(units, found, place, judge, books, row + number, unit)
+            if clear[number]:
+                judge.keep_units(unit + place, count)
+                left = _strip(whole, books, row + number)
+            else:
+                left = _left(whole, found, slice(place, place + count), sizes[number], judge, books, row + number, unit)
             if left:
                 judge.keep(row + number, first, near)
                 yield Text(left)
-        place += count
 
 
-def _left(units: list[str], found: Verdicts, place: int, judge: _Judge, books: Books, row: int, unit: int) -> str:
-    """What stays of a document; "" if nothing does."""
+def _cut(whole: str, lengths: Iterable[int]) -> list[str]:
+    ends = list(accumulate(lengths))
+    return [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _strip(whole: str, books: Books, row: int) -> str:
+    """A document that stays whole, but for blanks at its ends."""
+    left = whole.strip()
+    if len(left) < len(whole):
+        books.joining["characters"] += len(whole) - len(left)
+        books.joining["bytes"] += len(whole.replace(left, "", 1).encode()) if left else len(whole.encode())
+    if not left:
+        books.drop_rest(row)
+    return left
+
+
+def _left(
+    whole: str, found: Verdicts, some: slice, size: int, judge: _Judge, books: Books, row: int, unit: int
+) -> str:
+    """What stays of a document of `size` bytes whose units are `some` of the piece; "" if nothing does."""
     kept, lost_characters, lost_bytes = list[bool](), 0, 0
-    for index, text in enumerate(units, start=place):
-        reason = judge.unit(unit + index, found.unit_bits[index], found.unit_first[index])
+    units = _cut(whole, found.characters[some].tolist())
+    verdicts = zip(units, found.unit_bits[some].tolist(), found.unit_first[some].tolist(), strict=True)
+    for index, (text, bits, first) in enumerate(verdicts, start=unit + some.start):
+        reason = judge.unit(index, bits, first)
         kept.append(reason is None)
         if reason is not None:
             body = text.strip()
-            books.drop(reason, row, body, whole_row=False)
-            lost_characters, lost_bytes = lost_characters + len(body), lost_bytes + len(body.encode())
+            lost = books.drop(reason, row, body, whole_row=False)
+            lost_characters, lost_bytes = lost_characters + len(body), lost_bytes + lost
     left = rejoin(units, kept)
-    whole = "".join(units)
     books.joining["characters"] += len(whole) - len(left) - lost_characters
-    books.joining["bytes"] += len(whole.encode()) - len(left.encode()) - lost_bytes
+    books.joining["bytes"] += size - len(left.encode()) - lost_bytes
     if not left:
         books.drop_rest(row)
     return left

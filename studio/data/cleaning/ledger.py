@@ -107,17 +107,19 @@ class Books:
         self.normalising: Counter[str] = Counter()
         self.joining: Counter[str] = Counter()
 
-    def drop(self, rule: str, row: int, text: str, *, whole_row: bool) -> None:
-        """Enter a dropped piece; `text` is all that goes with it."""
+    def drop(self, rule: str, row: int, text: str, *, whole_row: bool) -> int:
+        """Enter a dropped piece, `text` being all that goes with it; returns its bytes."""
         sums = self._sums.setdefault(rule, Counter())
         sums["units"] += 1
         sums["rows"] += whole_row
         sums["characters"] += len(text)
-        sums["bytes"] += len(text.encode())
+        size = len(text.encode())
+        sums["bytes"] += size
         kept = self._examples.setdefault(rule, [])
         place = len(kept) if len(kept) < EXAMPLES else self._chance.randrange(sums["units"])
         if place < EXAMPLES:
             kept[place : place + 1] = [Example(row=row, text=text[:EXAMPLE_CHARACTERS].strip())]
+        return size
 
     def drop_rest(self, row: int) -> None:
         """Enter a row of which no unit is left."""
