@@ -6,14 +6,16 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from studio.data.cleaning.pieces import LINE_ENDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-IN_WORD, BLANK, LETTER, CODE, CAPITAL, ARABIC = (np.uint8(1 << place) for place in range(6))
+IN_WORD, BLANK, LETTER, CODE, CAPITAL, ARABIC, END, SIGN = (np.uint8(1 << place) for place in range(8))
 """Kinds of characters: letters, digits, marks and half-spaces; what `str.split` splits at; `[^\\W\\d_]`; signs that are
 common in code; what has a small letter, which counts as that; `\\u0620-\\u06ff`."""
 
@@ -71,6 +73,13 @@ class Crowd:
         """Where the characters of a kind stand."""
         return np.flatnonzero(self.kinds & kind)
 
+    @cached_property
+    def line_numbers(self) -> NDArray[np.int32]:
+        """How many line ends stand before each character."""
+        found = np.zeros(len(self._codes) + 1, np.int32)
+        np.cumsum(self._codes == 10, out=found[1:])
+        return found
+
     def capitals(self, begins: NDArray[np.int64]) -> NDArray[np.uint64]:
         """For each of the runs at ascending `begins` a number of its capitals and their places; 0 without any."""
         places, found = self.places(CAPITAL), np.zeros(len(begins), np.uint64)
@@ -119,9 +128,16 @@ class Spans:
             self._numbers[id(lexicon)] = lexicon.find(self.token_hashes)
         return self._numbers[id(lexicon)]
 
-    def token_sums(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+    @cached_property
+    def lines(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The first word of each line that has one, and the last."""
+        lines = self.crowd.line_numbers[self.tokens[0]]
+        firsts = np.flatnonzero(np.append(True, lines[1:] != lines[:-1])[: len(lines)])
+        return firsts, np.append(firsts[1:], len(lines))[: len(firsts)] - 1
+
+    def token_sums(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """For each piece the sum of the `values` of its words."""
-        sums = np.concatenate(([0], np.cumsum(values)))
+        sums = np.concatenate(([0], np.cumsum(values, dtype=np.int64)))
         return np.diff(sums[self.first_tokens])
 
     @cached_property
@@ -200,6 +216,8 @@ def _characters() -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
         (LETTER, r"[^\W\d_]+"),
         (CODE, r"[{}<>\\|=^~`;]"),
         (ARABIC, "[\u0620-\u06ff]+"),
+        (END, f"[{re.escape(''.join(LINE_ENDS))}]"),
+        (SIGN, "[#…]"),
     ):
         for found in re.finditer(pattern, letters):
             kinds[found.start() : found.end()] |= kind

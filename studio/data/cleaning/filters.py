@@ -33,7 +33,8 @@ class Rule:
         unit: What is dropped as a whole.
         check: Whether a piece is dropped under a value; None where other pieces decide (`studio.data.cleaning.dedup`).
         value: The threshold unless the user sets another; None for a rule that has none.
-        sieve: Which of many pieces `check` may drop, so that it need not look at the others; None if at all.
+        sieve: Which of many pieces `check` may drop, so that it need not look at the others; None for all.
+        exact: Whether the sieve holds just those that `check` drops, so that it need not look at any.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Rule:
     check: Check | None = None
     value: float | None = None
     sieve: Sieve | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,11 @@ def _across(unit: Unit) -> tuple[Rule, ...]:
 PLANS: dict[Preset, Plan] = {
     # Llama-Persian (arXiv 2412.13375): sentences go, what is left of a document stays.
     "llama_persian": Plan(
-        (Rule("empty", "document", pieces.is_empty, None, sieves.empty), *_across("document")),
+        (Rule("empty", "document", pieces.is_empty, None, sieves.empty, True), *_across("document")),
         (
-            Rule("few_words", "sentence", pieces.has_few_words, 5, sieves.few_words),
+            Rule("few_words", "sentence", pieces.has_few_words, 5, sieves.few_words, True),
             Rule("boilerplate", "sentence", pieces.has_boilerplate, None, sieves.phrases),
-            Rule("code", "sentence", pieces.has_code, None, sieves.code),
+            Rule("code", "sentence", pieces.has_code, None, sieves.code, True),
             Rule("language", "sentence", pieces.is_other_language, THRESHOLD, sieves.other_language),
             Rule("seen", "sentence"),
         ),
@@ -84,17 +86,17 @@ PLANS: dict[Preset, Plan] = {
     # FineWeb-2, configs/fas_Arab.yml; its 0.85 for the language is GlotLID's, which is another scale.
     "documents": Plan(
         (
-            Rule("empty", "document", pieces.is_empty, None, sieves.empty),
+            Rule("empty", "document", pieces.is_empty, None, sieves.empty, True),
             Rule("language", "document", pieces.is_other_language, THRESHOLD, sieves.other_language),
-            Rule("few_words", "document", pieces.has_few_words, 50, sieves.few_words),
-            Rule("word_length", "document", pieces.has_odd_words, None, sieves.odd_words),
-            Rule("symbols", "document", pieces.has_symbols, 0.1),
-            Rule("letters", "document", pieces.has_few_letters, 0.812, sieves.few_letters),
-            Rule("stop_words", "document", pieces.has_few_stop_words, 2, sieves.few_stop_words),
-            Rule("line_ends", "document", pieces.has_open_lines, 0.2),
-            Rule("new_lines", "document", pieces.has_many_lines, 0.15),
-            Rule("repeated_lines", "document", repetition.repeats_lines, 0.246),
-            Rule("repeated_words", "document", repetition.repeats_words),
+            Rule("few_words", "document", pieces.has_few_words, 50, sieves.few_words, True),
+            Rule("word_length", "document", pieces.has_odd_words, None, sieves.odd_words, True),
+            Rule("symbols", "document", pieces.has_symbols, 0.1, sieves.symbols),
+            Rule("letters", "document", pieces.has_few_letters, 0.812, sieves.few_letters, True),
+            Rule("stop_words", "document", pieces.has_few_stop_words, 2, sieves.few_stop_words, True),
+            Rule("line_ends", "document", pieces.has_open_lines, 0.2, sieves.open_lines, True),
+            Rule("new_lines", "document", pieces.has_many_lines, 0.15, sieves.many_lines, True),
+            Rule("repeated_lines", "document", repetition.repeats_lines, 0.246, sieves.same_lines),
+            Rule("repeated_words", "document", repetition.repeats_words, None, sieves.repeats),
             *_across("document"),
         ),
         (Rule("boilerplate", "line", pieces.has_boilerplate, None, sieves.phrases),),

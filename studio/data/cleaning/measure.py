@@ -213,6 +213,9 @@ def _bits(
         held = np.ones(len(found), bool) if rule.sieve is None else rule.sieve(spans, value)
         if spared is not None:
             held &= ~spared
+        if rule.exact:
+            found |= held.astype(np.uint16) << number
+            continue
         for place in np.flatnonzero(held).tolist():
             if (piece := seen.get(place)) is None:
                 piece = seen[place] = Piece(spans.text(place), chats[place] if chats else ())

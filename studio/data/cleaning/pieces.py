@@ -18,7 +18,7 @@ _HALF_SPACE = "\u200c"
 _CODE = re.compile(r"[{}<>\\|=^~`;]")
 _LETTER = re.compile(r"[^\W\d_]")
 STOP_WORDS = frozenset(("در", "و", "،", "به", "از", "که", "است", "این", "را", "با", "یک"))
-_LINE_ENDS = (".", "!", "?", "؟", "…", "»", "”", '"', "'", "؛", ":", ")")
+LINE_ENDS = (".", "!", "?", "؟", "…", "»", "”", '"', "'", "؛", ":", ")")
 _STOPS = re.compile(r"[.!?؟…]\s")
 
 
@@ -125,7 +125,7 @@ def has_few_stop_words(piece: Piece, least: float) -> bool:
 def has_open_lines(piece: Piece, least: float) -> bool:
     """Less than the share `least` of the lines ends like a sentence; verse does so."""
     lines = [line.rstrip() for line in piece.text.split("\n") if not line.isspace() and line]
-    return sum(line.endswith(_LINE_ENDS) for line in lines) < least * len(lines)
+    return sum(line.endswith(LINE_ENDS) for line in lines) < least * len(lines)
 
 
 def has_many_lines(piece: Piece, most: float) -> bool:
