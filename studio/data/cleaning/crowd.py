@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from studio.data.cleaning.pieces import LINE_ENDS
+from studio.data.language import Guess
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,15 +99,26 @@ class Crowd:
 
 
 class Spans:
-    """Pieces of a crowd one behind the other: its documents, or the units of those."""
+    """Pieces of a crowd one behind the other: its documents, or the units of those.
+
+    Attributes:
+        guesses: The languages of those that were asked about.
+    """
 
     def __init__(self, crowd: Crowd, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         self.crowd, self.begins, self.ends = crowd, begins, ends
+        self.guesses: dict[int, Guess] = {}
         self._numbers: dict[int, NDArray[np.int16]] = {}
 
     def text(self, place: int) -> str:
         """One of the pieces."""
-        return self.crowd.text[self.begins[place] : self.ends[place]]
+        begins, ends = self._bounds
+        return self.crowd.text[begins[place] : ends[place]]
+
+    @cached_property
+    def _bounds(self) -> tuple[list[int], list[int]]:
+        # An array takes ten times as long as a list to give one number away.
+        return self.begins.tolist(), self.ends.tolist()
 
     @cached_property
     def tokens(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

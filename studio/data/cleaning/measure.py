@@ -219,11 +219,14 @@ def _bits(
         for place in np.flatnonzero(held).tolist():
             if (piece := seen.get(place)) is None:
                 piece = seen[place] = Piece(spans.text(place), chats[place] if chats else ())
+            if rule.name == "language":
+                piece.guess = spans.guesses.get(place)
             found[place] |= rule.check(piece, value) << number
         if rule.name == "language":
-            languages.update(piece.guess.taken_for for piece in seen.values() if piece.guess is not None)
-            passed = len(held) - np.count_nonzero(held) - (0 if spared is None else np.count_nonzero(spared))
-            languages["fa"] += int(passed)
+            asked = {place: piece.guess for place, piece in seen.items() if piece.guess is not None}
+            asked = spans.guesses | asked
+            languages.update(guess.taken_for for guess in asked.values())
+            languages["fa"] += len(held) - len(asked) - (0 if spared is None else int(np.count_nonzero(spared)))
     return found
 
 

@@ -63,7 +63,8 @@ def has_code(piece: Piece, _: float) -> bool:
 
 def is_other_language(piece: Piece, threshold: float) -> bool:
     """P(Persian) is below `threshold`."""
-    piece.guess = guess_quickly(piece.text, piece.words, threshold)
+    if piece.guess is None:
+        piece.guess = guess_quickly(piece.text, piece.words, threshold)
     return piece.guess.persian < threshold
 
 

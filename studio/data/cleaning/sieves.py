@@ -16,7 +16,7 @@ import numpy as np
 from studio.data.cleaning.crowd import ARABIC, CODE, END, LETTER, SIGN, Lexicon, Spans
 from studio.data.cleaning.pieces import STOP_WORDS, WORD_LENGTHS, boilerplate
 from studio.data.cleaning.repetition import ALL, TOP
-from studio.data.language import COMMON, DISTINCT, DOCUMENT, LEAST_WORDS, THRESHOLD, has_persian_joint, likely_persian
+from studio.data.language import COMMON, DISTINCT, DOCUMENT, LEAST_WORDS, THRESHOLD, has_persian_joint, guess_many
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,8 +60,11 @@ def other_language(spans: Spans, threshold: float) -> Held:
     held &= ~(small & (spans.word_counts < LEAST_WORDS) & (spans.kinds & ARABIC != 0))
     if threshold <= THRESHOLD:
         held &= ~(small & _surely_persian(spans, held & small))
-    asked = np.flatnonzero(held)
-    held[asked] = ~likely_persian([spans.text(place) for place in asked], threshold)
+    asked = np.flatnonzero(held).tolist()
+    for place, guess in zip(asked, guess_many([spans.text(place) for place in asked], threshold), strict=True):
+        if guess is not None:
+            spans.guesses[place] = guess
+            held[place] = guess.persian < threshold
     return held | (spans.word_counts == 0)
 
 
