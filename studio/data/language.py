@@ -138,6 +138,8 @@ def _unlike_model(parts: Sequence[str]) -> set[int]:
 
 
 def _together(found: Sequence[Guess]) -> Guess:
+    if len(found) == 1:
+        return found[0]
     best = max(found, key=lambda one: sum(other.taken_for == one.taken_for for other in found))
     return Guess(sum(one.persian for one in found) / len(found), best.taken_for)
 

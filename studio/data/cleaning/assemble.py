@@ -69,18 +69,15 @@ class _Judge:
         if self._near and near >= 0:
             self._kept.add(near)
 
-    def untouched(self, found: Verdicts) -> NDArray[np.bool_]:
-        """The documents of whose units none can be dropped."""
+    def doubtful(self, found: Verdicts) -> NDArray[np.int64]:
+        """The units of a piece that may be dropped; all others stay if their documents do."""
         touched = found.unit_bits & self._unit_mask != 0
         if self._seen:
             touched |= found.unit_first >= 0
-        before = np.concatenate(([0], np.cumsum(touched)))
-        ends = np.cumsum(found.units)
-        clear: NDArray[np.bool_] = before[ends] == before[ends - found.units]
-        return clear
+        return np.flatnonzero(touched)
 
     def keep_units(self, start: int, count: int) -> None:
-        """Remember all units of a document that nothing touches."""
+        """Remember units that stay, one behind the other."""
         self._kept_units.add_all(start, count)
 
     def unit(self, place: int, bits: int, first: int) -> str | None:
@@ -130,10 +127,11 @@ def _survivors(piece: Measured, found: Verdicts, judge: _Judge, books: Books, ro
     books.normalising["characters"] += came["characters"] - int(found.characters.sum())
     books.normalising["bytes"] += came["bytes"] - sum(sizes)
     text = piece.task.out.with_suffix(".txt").read_bytes().decode()
-    places = np.concatenate(([0], np.cumsum(found.units)))
-    starts = np.concatenate(([0], np.cumsum(found.characters, dtype=np.int64)))[places].tolist()
+    ends = np.concatenate(([0], np.cumsum(found.units)))
+    starts = np.concatenate(([0], np.cumsum(found.characters, dtype=np.int64)))[ends].tolist()
+    doubtful = judge.doubtful(found)
+    doubts, places = np.searchsorted(doubtful, ends).tolist(), ends.tolist()
     columns_of = zip(found.bits.tolist(), found.first.tolist(), found.near.tolist(), strict=True)
-    clear, places = judge.untouched(found).tolist(), places.tolist()
     for number, (bits, first, near) in enumerate(columns_of):
         place, count = places[number], places[number + 1] - places[number]
         whole = text[starts[number] : starts[number + 1]]
@@ -146,11 +144,12 @@ def _survivors(piece: Measured, found: Verdicts, judge: _Judge, books: Books, ro
             said = _cut(whole, found.characters[place : place + count])
             yield Chat(tuple(Message(ROLES[role], turn) for role, turn in zip(speakers, said, strict=True)))
         else:
-            if clear[number]:
+            some = doubtful[doubts[number] : doubts[number + 1]].tolist()
+            if some:
+                left = _left(whole, found, slice(place, place + count), some, sizes[number], judge, books, row + number, unit)
+            else:
                 judge.keep_units(unit + place, count)
                 left = _strip(whole, books, row + number)
-            else:
-                left = _left(whole, found, slice(place, place + count), sizes[number], judge, books, row + number, unit)
             if left:
                 judge.keep(row + number, first, near)
                 yield Text(left)
@@ -173,19 +172,31 @@ def _strip(whole: str, books: Books, row: int) -> str:
 
 
 def _left(
-    whole: str, found: Verdicts, some: slice, size: int, judge: _Judge, books: Books, row: int, unit: int
+    whole: str,
+    found: Verdicts,
+    here: slice,
+    doubtful: list[int],
+    size: int,
+    judge: _Judge,
+    books: Books,
+    row: int,
+    unit: int,
 ) -> str:
-    """What stays of a document of `size` bytes whose units are `some` of the piece; "" if nothing does."""
-    kept, lost_characters, lost_bytes = list[bool](), 0, 0
-    units = _cut(whole, found.characters[some].tolist())
-    verdicts = zip(units, found.unit_bits[some].tolist(), found.unit_first[some].tolist(), strict=True)
-    for index, (text, bits, first) in enumerate(verdicts, start=unit + some.start):
-        reason = judge.unit(index, bits, first)
-        kept.append(reason is None)
+    """What stays of a document of `size` bytes whose units lie `here` in the piece; "" if nothing does."""
+    lost_characters, lost_bytes, place = 0, 0, here.start
+    units = _cut(whole, found.characters[here].tolist())
+    kept = [True] * len(units)
+    verdicts = zip(doubtful, found.unit_bits[doubtful].tolist(), found.unit_first[doubtful].tolist(), strict=True)
+    for index, bits, first in verdicts:
+        judge.keep_units(unit + place, index - place)
+        place = index + 1
+        reason = judge.unit(unit + index, bits, first)
         if reason is not None:
-            body = text.strip()
-            lost = books.drop(reason, row, body, whole_row=False)
-            lost_characters, lost_bytes = lost_characters + len(body), lost_bytes + lost
+            kept[index - here.start] = False
+            body = units[index - here.start].strip()
+            lost_bytes += books.drop(reason, row, body, whole_row=False)
+            lost_characters += len(body)
+    judge.keep_units(unit + place, here.stop - place)
     left = rejoin(units, kept)
     books.joining["characters"] += len(whole) - len(left) - lost_characters
     books.joining["bytes"] += size - len(left.encode()) - lost_bytes
