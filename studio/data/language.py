@@ -27,9 +27,7 @@ _ARABIC_SCRIPT = re.compile("[\u0620-\u06ff]")
 _CAPITALS = "".join(letter for letter in map(chr, range(0x10000)) if letter.isupper()) + "\U00010000-\U0001efff🄰-🆉"
 # What the model's makers treat in a way of their own: capitals, the names of its entries («</s>», «__label__fa»), and
 # characters at which the model cuts words and `str.split` does not, or the other way round.
-_UNLIKE_MODEL = re.compile(
-    f"[<_\0\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000{_CAPITALS}]"
-)
+_UNLIKE_MODEL = re.compile(f"[<_\0\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000{_CAPITALS}]")
 
 # Words of Persian that Arabic, Urdu, Sorani and Azeri do not write so, even after their letters are folded to Persian
 # ones (which makes «کہ» and «ہم» of Urdu look like ours: those are in the second list, which proves nothing alone).

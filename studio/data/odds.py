@@ -1,8 +1,8 @@
 """P(Persian) of many texts at once, from the numbers of the language model itself.
 
 fastText cuts every word into its groups of two to four characters, takes the mean of their vectors over the whole text
-and walks down a tree of yes and no to a language. A word has the same vectors in every text: they are added up once for
-each word and kept, and a text costs a look into a dictionary for each word, 3 µs where the model takes 22.
+and walks down a tree of yes and no to a language. A word has the same vectors in every text: they are added up once
+for each word and kept, and a text costs a look into a dictionary for each word, 3 µs where the model takes 22.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class Odds:
         self._sums = np.zeros((_KNOWN_WORDS, int(dim)), np.float32)
         self._counts = np.zeros(_KNOWN_WORDS, np.float32)
 
-    def judge(self, texts: Sequence[Sequence[str]]) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
+    def judge(
+        self, texts: Sequence[Sequence[str]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
         """P(Persian) of each text, its likeliest language, and whether `CLOSE` changes neither.
 
         Args:
@@ -101,7 +103,8 @@ class Odds:
         begins = np.cumsum(lengths) - lengths
         # One word more, the end of the line, is the same in all.
         sums = np.add.reduceat(self._sums[places], begins) + self._vectors[self._words["</s>"]]
-        return sums / (np.add.reduceat(self._counts[places], begins) + 1)[:, None]
+        hidden: NDArray[np.float32] = sums / (np.add.reduceat(self._counts[places], begins) + 1)[:, None]
+        return hidden
 
     def _look_up(self, texts: Sequence[Sequence[str]], count: int) -> NDArray[np.int64]:
         if len(self._places) + count > _KNOWN_WORDS:

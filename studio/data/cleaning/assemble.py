@@ -146,7 +146,9 @@ def _survivors(piece: Measured, found: Verdicts, judge: _Judge, books: Books, ro
         else:
             some = doubtful[doubts[number] : doubts[number + 1]].tolist()
             if some:
-                left = _left(whole, found, slice(place, place + count), some, sizes[number], judge, books, row + number, unit)
+                left = _left(
+                    whole, found, slice(place, place + count), some, sizes[number], judge, books, row + number, unit
+                )
             else:
                 judge.keep_units(unit + place, count)
                 left = _strip(whole, books, row + number)

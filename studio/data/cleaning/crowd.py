@@ -1,4 +1,4 @@
-"""Many texts at once: their characters as one array, and what can be known of all their words without cutting any out."""
+"""Many texts at once: their characters as one array, and what that tells of all words without cutting any out."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IN_WORD, BLANK, LETTER, CODE, CAPITAL, ARABIC, END, SIGN = (np.uint8(1 << place) for place in range(8))
-"""Kinds of characters: letters, digits, marks and half-spaces; what `str.split` splits at; `[^\\W\\d_]`; signs that are
-common in code; what has a small letter, which counts as that; `\\u0620-\\u06ff`."""
+"""Kinds of characters: letters, digits, marks and half-spaces; what `str.split` splits at; `[^\\W\\d_]`; signs that
+are common in code; what has a small letter, which counts as that; `\\u0620-\\u06ff`; ends of prose lines; ``#…``."""
 
 _SEED = 7
 _ODD = 0xD6E8FEB86659FD93
