@@ -114,7 +114,9 @@ def same_lines(spans: Spans, most: float) -> Held:
     hashes = spans.crowd.hashes(spans.tokens[0][firsts], spans.tokens[1][lasts])
     owners = spans.owners[firsts]
     keys = _longer(hashes, owners.astype(np.uint64))
-    again = len(owners) and np.bincount(owners[_later(keys)], minlength=len(spans.begins))
+    again = len(owners) and np.bincount(
+        owners[_later(keys, np.argsort(keys, kind="stable"))], minlength=len(spans.begins)
+    )
     held: Held = again > most * np.bincount(owners, minlength=len(spans.begins))
     return held
 
@@ -124,34 +126,38 @@ def _of_lines(spans: Spans, values: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def repeats(spans: Spans, _: float) -> Held:
-    """Those in which a group of two to four words could take too much, or all that are repeated from five words on."""
+    """Those in which one group of two to four words, or all repeated groups of five to ten, could take too much."""
     held, groups = np.zeros(len(spans.begins), bool), spans.token_hashes
     lengths = np.concatenate(([0], np.cumsum(spans.tokens[1] - spans.tokens[0])))
     sizes = spans.ends - spans.begins
     # What is no group that comes twice is none with one word more.
     places = np.arange(len(groups))
-    for size in range(2, min(ALL) + 1):
+    for size in range(2, max(ALL) + 1):
         groups = _longer(groups, spans.token_hashes[size - 1 :])
         places = places[: np.searchsorted(places, len(groups))]
         places = places[spans.owners[places] == spans.owners[places + size - 1]]
         keys = _longer(groups[places], spans.owners[places].astype(np.uint64))
         places, keys = places[(crowded := _crowded(keys))], keys[crowded]
-        order = np.argsort(keys)
+        order = np.argsort(keys, kind="stable")
         counts = _runs(keys[order])
-        places, counts = places[order[counts > 1]], counts[counts > 1]
         if size in TOP:
-            characters = (lengths[places + size] - lengths[places] + size - 1) * counts
-            owners = spans.owners[places]
-            held[owners[characters > TOP[size] * sizes[owners]]] = True
-        places = np.sort(places)
-    later = places[_later(_longer(groups[places], spans.owners[places].astype(np.uint64)))]
-    # A longer group that comes again begins with one of five words that does.
-    covered = np.zeros(len(lengths), np.int64)
-    np.add.at(covered, later, 1)
-    np.add.at(covered, later + min(ALL), -1)
-    taken = spans.token_sums(np.where(np.cumsum(covered[:-1]) > 0, np.diff(lengths), 0))
-    held |= taken > min(ALL.values()) * sizes
+            found = order[counts > 1]
+            characters = lengths[places[found] + size] - lengths[places[found]] + size - 1
+            owners = spans.owners[places[found]]
+            held[owners[characters * counts[counts > 1] > TOP[size] * sizes[owners]]] = True
+        else:
+            taken = spans.token_sums(_covered(places[_later(keys, order)], size, np.diff(lengths)))
+            held |= taken > ALL[size] * sizes
+        places = np.sort(places[order[counts > 1]])
     return held
+
+
+def _covered(places: NDArray[np.int64], size: int, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The lengths of all words within the groups at `places`, 0 for the others."""
+    edges = np.zeros(len(lengths) + 1, np.int64)
+    np.add.at(edges, places, 1)
+    np.add.at(edges, places + size, -1)
+    return np.where(np.cumsum(edges[:-1]) > 0, lengths, 0)
 
 
 def _crowded(keys: NDArray[np.uint64]) -> Held:
@@ -161,9 +167,8 @@ def _crowded(keys: NDArray[np.uint64]) -> Held:
     return found
 
 
-def _later(keys: NDArray[np.uint64]) -> Held:
-    """Those numbers that stood before."""
-    order = np.argsort(keys, kind="stable")
+def _later(keys: NDArray[np.uint64], order: NDArray[np.int64]) -> Held:
+    """Those numbers that stood before; `order` puts equal ones side by side, the first first."""
     found = np.zeros(len(keys), bool)
     found[order[1:]] = keys[order[1:]] == keys[order[:-1]]
     return found
