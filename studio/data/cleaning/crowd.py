@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from studio.data.cleaning.pieces import LINE_ENDS
+from studio.data.cleaning.pieces import CODE_SIGNS, LINE_ENDS
 from studio.data.language import Guess
 
 if TYPE_CHECKING:
@@ -220,26 +219,25 @@ _TABLE_BITS = 18
 def _characters() -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
     # A random number for each code point, the same in every process, and its kinds.
     numbers = np.random.default_rng(_SEED).integers(0, 2**64, _CODES, np.uint64)
-    kinds = np.zeros(_CODES, np.uint8)
     letters = "".join(map(chr, range(_ASSIGNED)))
-    for kind, pattern in (
-        (IN_WORD, "[^\\W_]+|\u200c"),
-        (BLANK, r"\s+"),
-        (LETTER, r"[^\W\d_]+"),
-        (CODE, r"[{}<>\\|=^~`;]"),
-        (ARABIC, "[\u0620-\u06ff]+"),
-        (END, f"[{re.escape(''.join(LINE_ENDS))}]"),
-        (SIGN, "[#…]"),
-    ):
-        for found in re.finditer(pattern, letters):
-            kinds[found.start() : found.end()] |= kind
-    categories = list(map(unicodedata.category, letters))
-    kinds[[code for code, category in enumerate(categories) if category == "Mn"]] |= IN_WORD
-    for code, letter in enumerate(letters):
-        if letter.lower() != letter and len(letter.lower()) == 1:
-            numbers[code] = numbers[ord(letter.lower())]
+    marks = np.fromiter(map("Mn".__eq__, map(unicodedata.category, letters)), bool, _ASSIGNED)
+    kinds = np.zeros(_CODES, np.uint8)
+    kinds[:_ASSIGNED] = (_are(str.isalnum, letters) | marks) * IN_WORD
+    kinds[:_ASSIGNED] |= _are(str.isspace, letters) * BLANK
+    kinds[:_ASSIGNED] |= (_are(str.isalnum, letters) & ~_are(str.isdecimal, letters)) * LETTER
+    kinds[0x620:0x700] |= ARABIC
+    for kind, signs in ((IN_WORD, "\u200c"), (CODE, CODE_SIGNS), (END, "".join(LINE_ENDS)), (SIGN, "#…")):
+        kinds[list(map(ord, signs))] |= kind
+    for code in np.flatnonzero(_are(str.isupper, letters) | _are(str.istitle, letters)).tolist():
+        small = chr(code).lower()
+        if len(small) == 1 and small != chr(code):
+            numbers[code] = numbers[ord(small)]
             kinds[code] |= CAPITAL
     return numbers, kinds
+
+
+def _are(ask: Callable[[str], bool], letters: str) -> NDArray[np.bool_]:
+    return np.fromiter(map(ask, letters), bool, len(letters))
 
 
 def _powers(base: int, count: int) -> NDArray[np.uint64]:

@@ -15,7 +15,8 @@ BOILERPLATE = PRESETS / "boilerplate.txt"
 WORD_LENGTHS = (2, 9)
 LONG_ANSWER = 200
 _HALF_SPACE = "\u200c"
-_CODE = re.compile(r"[{}<>\\|=^~`;]")
+CODE_SIGNS = "{}<>\\|=^~`;"
+_CODE = re.compile(f"[{re.escape(CODE_SIGNS)}]")
 _LETTER = re.compile(r"[^\W\d_]")
 STOP_WORDS = frozenset(("در", "و", "،", "به", "از", "که", "است", "این", "را", "با", "یک"))
 LINE_ENDS = (".", "!", "?", "؟", "…", "»", "”", '"', "'", "؛", ":", ")")
