@@ -1,6 +1,6 @@
 """Cleaning beside the libraries one would otherwise use, on the same sentences and in the same run.
 
-    python -m benchmarks.data --corpus FILE… [--megabytes 100 500 1000] [--peer PYTHON] [--peer-megabytes 4] [--json FILE]
+    python -m benchmarks.data --corpus FILE… [--megabytes 100 500 1000] [--peer PYTHON] [--json FILE]
 
 The corpus (jsonl, packed or not, with ``text``) is repeated to each size, its words changed a little every time so
 that a repetition is neither a copy nor nearly one. Each size is imported, then cleaned by the whole preset
