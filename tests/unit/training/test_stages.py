@@ -13,6 +13,7 @@ from studio.errors import StudioError
 from studio.jobs.events import MetricRow
 from studio.models.files import locate
 from studio.models.load import load_adapted
+from studio.publish.pipeline import merge_run
 from studio.recipes import Stage
 from studio.settings import Settings
 from studio.training.curriculum import TrainResult
@@ -84,6 +85,30 @@ def test_a_run_is_the_same_model_wherever_it_is_loaded(
     learnt = load_file(files.rows)
     table = model.get_input_embeddings().weight
     assert torch.equal(table[learnt["ids"]], learnt["input"])
+
+
+def test_a_run_with_a_vocabulary_is_merged_and_proved(
+    train: Train, settings: Settings, words: Callable[[str], Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    words("a")
+    train("a", f"stages=[{ALIGN}, {PRETRAIN}]")
+    recipe = f"name: a\nbase: local:{tiny_model}\nstages: [{PRETRAIN}]\n"
+    (settings.runs / "a" / "recipe.yaml").write_text(recipe, encoding="utf8")
+    files = locate("run:a", settings)
+    out = tmp_path / "merged"
+    done = merge_run(
+        files, out, SENTENCES[:4], settings=settings, progress=lambda share, note: None, stopping=lambda: False
+    )
+    assert done["bits_per_byte_after"] == pytest.approx(done["bits_per_byte_before"], rel=0.005)
+    assert files.rows is not None
+    learnt = load_file(files.rows)
+    merged, tokenizer = AutoModelForCausalLM.from_pretrained(out), AutoTokenizer.from_pretrained(out)
+    table = merged.get_input_embeddings().weight
+    assert torch.equal(table[learnt["ids"]], learnt["input"].to(table.dtype))
+    assert len(tokenizer) == int(learnt["ids"][-1]) + 1 <= len(table)
+    assert [path.name for path in tmp_path.glob(".incoming-*")] == []
 
 
 def test_a_stage_with_rows_goes_on_exactly(train: Train, settings: Settings, words: Callable[[str], Path]) -> None:
