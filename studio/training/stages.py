@@ -125,7 +125,7 @@ def run_stage(studio: Studio, stage: Stage, number: int, maker: RowMaker, progre
     _choose_learners(studio, stage)
     show_answers = _answering(studio, maker.template, number, plan.steps, progress)
     newest = next(reversed(checkpoints(folder)), None)
-    if newest is None:
+    if newest is None and number == 0:  # a later stage begins with the answers that the one before ended with
         show_answers(0)
     reporter = _reporter(studio, number, plan.steps, progress, show_answers)
     args = arguments(stage, plan, folder, studio.seed, cuda=studio.model.device.type == "cuda")
