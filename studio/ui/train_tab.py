@@ -145,6 +145,16 @@ def changed_recipe(name: str, base: str, dataset: str, settings: dict[str, Any])
     return recipe
 
 
+def preset_values(locale: str, studio: Studio, name: str) -> list[Any]:
+    """What the fields of the page show for a preset: base, dataset, steps, the advanced knobs, the description."""
+    recipe = training.read_recipe(name)
+    stage = recipe.stages[0]
+    knobs = [stage.rates.lora, recipe.lora.rank, stage.length, stage.batch, stage.accumulation, recipe.seed]
+    first = stage.data[0].dataset
+    data = gr.update(choices=_dataset_names(studio, first), value=first)
+    return [recipe.base, data, stage.budget.steps, *knobs, recipe_view(locale, name)]
+
+
 def build(locale: str, studio: Studio) -> None:
     """The screen."""
     html_block(parts.heading(say(locale, "train.title"), say(locale, "train.lead")))
@@ -240,20 +250,12 @@ def _events(
     def show(run_id: str | None) -> list[str]:
         return [run_id or ""] * len(shown)
 
-    def preset(name: str) -> list[Any]:
-        recipe = training.read_recipe(name)
-        stage = recipe.stages[0]
-        values = [stage.rates.lora, recipe.lora.rank, stage.length, stage.batch, stage.accumulation, recipe.seed]
-        first = stage.data[0].dataset
-        data = gr.update(choices=_dataset_names(studio, first), value=first)
-        return [recipe.base, data, stage.budget.steps, *values, recipe_view(locale, name)]
-
     recipe, base, dataset, steps = main
     start.click(guarded(locale, begin), [*main, *knobs.values()], run, api_name="run", **PLAIN)
     stop.click(guarded(locale, halt), run, None, api_name="stop", **PLAIN)
     resume.click(guarded(locale, go_on), run, None, api_name="resume", **PLAIN)
     run.change(show, run, shown, api_name="show_run", queue=False, **PLAIN)
-    recipe.input(guarded(locale, preset), recipe, [base, dataset, steps, *knobs.values(), about],
+    recipe.input(guarded(locale, lambda name: preset_values(locale, studio, name)), recipe, [base, dataset, steps, *knobs.values(), about],
                  api_name="recipe", **PLAIN)  # fmt: skip
     pulse(CHOICES_SECONDS).tick(
         refresh, [run, dataset], [run, dataset], api_name="runs", queue=False, show_progress="hidden", **PLAIN
