@@ -255,8 +255,8 @@ def _events(
     stop.click(guarded(locale, halt), run, None, api_name="stop", **PLAIN)
     resume.click(guarded(locale, go_on), run, None, api_name="resume", **PLAIN)
     run.change(show, run, shown, api_name="show_run", queue=False, **PLAIN)
-    recipe.input(guarded(locale, lambda name: preset_values(locale, studio, name)), recipe, [base, dataset, steps, *knobs.values(), about],
-                 api_name="recipe", **PLAIN)  # fmt: skip
+    fill = guarded(locale, lambda name: preset_values(locale, studio, name))
+    recipe.input(fill, recipe, [base, dataset, steps, *knobs.values(), about], api_name="recipe", **PLAIN)
     pulse(CHOICES_SECONDS).tick(
         refresh, [run, dataset], [run, dataset], api_name="runs", queue=False, show_progress="hidden", **PLAIN
     )
