@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from studio.data.pairs import Direction
@@ -125,6 +125,12 @@ class Recipe(_Strict):
     seed: int = 3407
     evaluation: Evaluation = Evaluation()
 
+    @property
+    def datasets(self) -> list[str]:
+        """Names of all datasets that the stages and a new vocabulary read, each once."""
+        corpus = self.vocabulary.corpus if isinstance(self.vocabulary, NewVocabulary) else []
+        return list(dict.fromkeys([*corpus, *(source.dataset for stage in self.stages for source in stage.data)]))
+
     @model_validator(mode="after")
     def _distinct(self) -> Recipe:
         names = [stage.name for stage in self.stages]
@@ -145,12 +151,48 @@ def parse_recipe(mapping: Mapping[str, Any]) -> Recipe:
         raise invalid("recipe.invalid", error) from error
 
 
-def load_recipe(path: Path) -> Recipe:
-    """The recipe in a YAML file.
+def load_recipe(path: Path, variant: str = "") -> Recipe:
+    """The recipe in a YAML file, or one of the `variants` that the file names.
+
+    A variant changes dotted keys of the recipe and is called ``NAME-VARIANT``::
+
+        variants: {no_lora: {stages.2.lora: false}}
 
     Raises:
-        StudioError: ``recipe.missing``, ``recipe.not_yaml`` or ``recipe.invalid``.
+        StudioError: ``recipe.missing``, ``recipe.not_yaml``, ``recipe.invalid``, ``recipe.no_such_variant``, or
+            ``recipe.bad_setting`` for a variant's key that leads nowhere.
     """
+    data = _read(path)
+    variants = data.pop("variants", {})
+    recipe = parse_recipe(data)
+    if not variant:
+        return recipe
+    if variant not in _checked_variants(variants):
+        known = ", ".join(variants) or "—"
+        raise StudioError("recipe.no_such_variant", recipe=recipe.name, variant=variant, known=known)
+    changed = {**recipe.model_dump(mode="json"), "name": f"{recipe.name}-{variant}"}
+    for key, value in variants[variant].items():
+        _put(changed, key, value, key)
+    return parse_recipe(changed)
+
+
+def variant_names(path: Path) -> list[str]:
+    """Names of the variants in a recipe file.
+
+    Raises:
+        StudioError: ``recipe.missing``, ``recipe.not_yaml``, ``recipe.invalid``.
+    """
+    return list(_checked_variants(_read(path).get("variants", {})))
+
+
+def _checked_variants(variants: Any) -> dict[str, dict[str, Any]]:
+    try:
+        return TypeAdapter(dict[str, dict[str, Any]]).validate_python(variants, strict=True)
+    except ValidationError as error:
+        raise invalid("recipe.invalid", error) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf8"))
     except FileNotFoundError as error:
@@ -161,12 +203,25 @@ def load_recipe(path: Path) -> Recipe:
         raise StudioError("recipe.not_yaml", file=path.name, reason=str(error).replace("\n", " ")) from error
     if not isinstance(data, dict):
         raise StudioError("recipe.not_yaml", file=path.name, reason="no keys")
-    return parse_recipe(data)
+    return data
 
 
 def preset_recipe(name: str) -> Recipe:
     """One of the recipes that ship with the studio."""
     return load_recipe(PRESETS / "recipes" / f"{name}.yaml")
+
+
+def only(recipe: Recipe, stage: str) -> Recipe:
+    """`recipe` with one of its stages, which then starts from the base itself.
+
+    Raises:
+        StudioError: ``recipe.no_such_stage``.
+    """
+    kept = [each for each in recipe.stages if each.name == stage]
+    if not kept:
+        known = ", ".join(each.name for each in recipe.stages)
+        raise StudioError("recipe.no_such_stage", recipe=recipe.name, stage=stage, known=known)
+    return recipe.model_copy(update={"stages": kept})
 
 
 def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
@@ -180,20 +235,28 @@ def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     data = recipe.model_dump(mode="json")
     for setting in settings:
         key, equals, text = setting.partition("=")
-        parts = key.strip().split(".")
         if not equals or not key.strip():
             raise StudioError("recipe.bad_setting", setting=setting)
         try:
-            node: Any = data
-            for part in parts[:-1]:
-                node = node[int(part)] if isinstance(node, list) else node[part]
-            if len(parts) > 1 and parts[-2] == "budget":
-                node.clear()
-            last = int(parts[-1]) if isinstance(node, list) else parts[-1]
-            node[last] = _value(text)
-        except (KeyError, IndexError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+            value = _value(text)
+        except yaml.YAMLError as error:
             raise StudioError("recipe.bad_setting", setting=setting) from error
+        _put(data, key.strip(), value, setting)
     return parse_recipe(data)
+
+
+def _put(data: dict[str, Any], key: str, value: Any, setting: str) -> None:
+    parts = key.split(".")
+    try:
+        node: Any = data
+        for part in parts[:-1]:
+            node = node[int(part)] if isinstance(node, list) else node[part]
+        if len(parts) > 1 and parts[-2] == "budget":
+            node.clear()
+        last = int(parts[-1]) if isinstance(node, list) else parts[-1]
+        node[last] = value
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
+        raise StudioError("recipe.bad_setting", setting=setting) from error
 
 
 def _value(text: str) -> Any:

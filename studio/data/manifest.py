@@ -141,15 +141,24 @@ def read_manifest(folder: Path) -> Manifest:
 def check_name(target: Path, name: str) -> None:
     """Hold a new name against the rule and against the datasets in the folder `target`.
 
-    A name has Latin lower-case or Persian letters, digits, ``-`` and ``_``; 64 at most, the first a letter or digit.
-
     Raises:
         StudioError: ``data.bad_name`` with a `suggestion`, or ``data.name_taken``.
     """
-    if not _NAME.fullmatch(name):
-        raise StudioError("data.bad_name", name=name, suggestion=suggest_name(name))
+    check_spelling(name)
     if (target / name).exists():
         raise StudioError("data.name_taken", name=name)
+
+
+def check_spelling(name: str) -> None:
+    """Hold a dataset's name against the rule.
+
+    A name has Latin lower-case or Persian letters, digits, ``-`` and ``_``; 64 at most, the first a letter or digit.
+
+    Raises:
+        StudioError: ``data.bad_name`` with a `suggestion`.
+    """
+    if not _NAME.fullmatch(name):
+        raise StudioError("data.bad_name", name=name, suggestion=suggest_name(name))
 
 
 def suggest_name(text: str) -> str:

@@ -14,10 +14,10 @@ from studio.jobs.events import MetricRow
 from studio.jobs.store import ENDED, Job, NewJob
 from studio.models.files import is_fetched, locate
 from studio.models.reference import parse_reference
-from studio.recipes import Recipe, dump_recipe, load_recipe, override, parse_recipe
-from studio.services import datasets, jobs, models, words
+from studio.recipe_problems import problems
+from studio.recipes import Recipe, dump_recipe, load_recipe, parse_recipe
+from studio.services import datasets, jobs, models, recipes, words
 from studio.services.studio import Studio
-from studio.settings import PRESETS
 
 ADAPTER = "adapter_model.safetensors"
 GENERATION = 10**12
@@ -46,7 +46,7 @@ class Answer:
 
 def recipe_names() -> list[str]:
     """The recipes that ship with the studio."""
-    return sorted(path.stem for path in (PRESETS / "recipes").glob("*.yaml"))
+    return recipes.names()
 
 
 def read_recipe(name_or_path: str, settings: Iterable[str] = ()) -> Recipe:
@@ -55,9 +55,7 @@ def read_recipe(name_or_path: str, settings: Iterable[str] = ()) -> Recipe:
     Raises:
         StudioError: ``recipe.*``.
     """
-    preset = PRESETS / "recipes" / f"{name_or_path}.yaml"
-    path = preset if preset.exists() and "/" not in name_or_path else Path(name_or_path).expanduser()
-    return override(load_recipe(path), settings)
+    return recipes.read(name_or_path, settings)
 
 
 def start(studio: Studio, recipe: Recipe) -> Job:
@@ -67,11 +65,14 @@ def start(studio: Studio, recipe: Recipe) -> Job:
         The job of the training; it waits for what must be fetched.
 
     Raises:
-        StudioError: ``data.no_such_dataset``, ``model.*``, ``vocabulary.*`` or ``recipe.*``; nothing is queued then.
+        StudioError: ``data.no_such_dataset``, ``model.*``, ``vocabulary.*``, ``recipe.*`` or what `problems` finds;
+            nothing is queued then.
     """
     recipe = parse_recipe(recipe.model_dump(mode="json"))
+    if found := problems(recipe, recipes.known_limit(recipe, studio.settings)):
+        raise found[0]
     fetch = _must_fetch(studio, recipe)
-    wanted = words.wanted_datasets(recipe)
+    wanted = recipe.datasets
     words.check(studio, recipe)
     missing = [name for name in wanted if not datasets.exists(studio, name)]
     for name in missing:

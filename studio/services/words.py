@@ -9,7 +9,7 @@ from pathlib import Path
 from studio.errors import StudioError
 from studio.jobs.store import NewJob
 from studio.models.files import ROWS
-from studio.recipes import NewVocabulary, Recipe
+from studio.recipes import Recipe
 from studio.services import vocabulary
 from studio.services.studio import Studio
 from studio.tokenizer.vocabulary import read_vocabulary
@@ -19,23 +19,12 @@ START = "fitted"
 """How rows begin where a vocabulary of the workspace has none yet: the best start measured."""
 
 
-def wanted_datasets(recipe: Recipe) -> list[str]:
-    """The datasets that a recipe trains on or learns its vocabulary from."""
-    corpus = recipe.vocabulary.corpus if isinstance(recipe.vocabulary, NewVocabulary) else []
-    return list(dict.fromkeys([*corpus, *(source.dataset for stage in recipe.stages for source in stage.data)]))
-
-
 def check(studio: Studio, recipe: Recipe) -> None:
     """Refuse a vocabulary that is gone, of another method or another base, before anything is queued.
 
     Raises:
-        StudioError: ``vocabulary.unknown``, ``vocabulary.not_continued``, ``rows.other_base`` or
-            ``training.rows_need_vocabulary`` for a recipe that trains rows it does not have.
+        StudioError: ``vocabulary.unknown``, ``vocabulary.not_continued`` or ``rows.other_base``.
     """
-    if recipe.vocabulary is None:
-        lost = next((stage for stage in recipe.stages if not stage.trains_lora or stage.rows == "all"), None)
-        if lost is not None:
-            raise StudioError("training.rows_need_vocabulary", stage=lost.name)
     if not isinstance(recipe.vocabulary, str):
         return
     found = read_vocabulary(vocabulary.folder_of(studio, recipe.vocabulary))

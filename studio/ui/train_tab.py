@@ -22,6 +22,7 @@ CHOICES_SECONDS = 4.0
 LOG_LINES = 12
 ANSWERS_SHOWN = 9
 FIRST_RECIPE = "first_steps"
+OWN_RECIPES = ("first_steps", "recommended")
 
 
 def board_view(locale: str, studio: Studio, run_id: str) -> Markup:
@@ -118,14 +119,40 @@ def panels(studio: Studio) -> dict[str, Any]:
     }
 
 
+def recipe_choices(locale: str) -> list[tuple[str, str]]:
+    """Readable names of the recipes, the easy ones first."""
+    names = sorted(training.recipe_names(), key=lambda name: (name not in OWN_RECIPES, name))
+    return [(say(locale, f"recipes.{name}.title"), name) for name in names]
+
+
+def recipe_view(locale: str, name: str) -> Markup:
+    """What a recipe is for, its stages, and the datasets that the user has to bring."""
+    recipe = training.read_recipe(name)
+    rail = [(f"{say(locale, f'train.stage.{stage.kind}')} · {stage.name}", "todo") for stage in recipe.stages]
+    about = parts.paragraph(say(locale, f"recipes.{name}"), soft=True)
+    foreign = [each for each in recipe.datasets if each not in datasets.starter_names()]
+    bring = parts.paragraph(say(locale, "train.bring", names=parts.named(", ".join(foreign))))
+    return parts.join([about, parts.steps_rail(rail), bring if foreign else ""])
+
+
 def changed_recipe(name: str, base: str, dataset: str, settings: dict[str, Any]) -> Recipe:
-    """A preset with the knobs of the page applied to its first stage; an empty dataset keeps the preset's."""
+    """A preset with the knobs of the page applied to its first stage; its own dataset, or none, keeps its mix."""
     recipe = training.read_recipe(name)
     changes = [f"base={base}", *[f"{key}={value}" for key, value in settings.items() if value is not None]]
     recipe = override(recipe, changes)
-    if dataset:
+    if dataset and dataset != recipe.stages[0].data[0].dataset:
         recipe = override(recipe, [f"stages.0.data=[{{dataset: {dataset}}}]"])
     return recipe
+
+
+def preset_values(locale: str, studio: Studio, name: str) -> list[Any]:
+    """What the fields of the page show for a preset: base, dataset, steps, the advanced knobs, the description."""
+    recipe = training.read_recipe(name)
+    stage = recipe.stages[0]
+    knobs = [stage.rates.lora, recipe.lora.rank, stage.length, stage.batch, stage.accumulation, recipe.seed]
+    first = stage.data[0].dataset
+    data = gr.update(choices=_dataset_names(studio, first), value=first)
+    return [recipe.base, data, stage.budget.steps, *knobs, recipe_view(locale, name)]
 
 
 def build(locale: str, studio: Studio) -> None:
@@ -134,7 +161,7 @@ def build(locale: str, studio: Studio) -> None:
     first = training.read_recipe(FIRST_RECIPE)
     stage = first.stages[0]
     with gr.Row():
-        recipe = gr.Dropdown(training.recipe_names(), value=FIRST_RECIPE, label=say(locale, "train.recipe"))
+        recipe = gr.Dropdown(recipe_choices(locale), value=FIRST_RECIPE, label=say(locale, "train.recipe"))
         base = gr.Dropdown(
             models.choices(studio), value=first.base, label=say(locale, "train.base"), allow_custom_value=True
         )
@@ -147,6 +174,7 @@ def build(locale: str, studio: Studio) -> None:
         )
         steps = gr.Number(stage.budget.steps, label=say(locale, "train.steps"), info=say(locale, "train.steps_info"),
                           precision=0, minimum=1, elem_id="steps")  # fmt: skip
+    about = html_block(recipe_view(locale, FIRST_RECIPE), elem_id="recipe-about")
     with gr.Accordion(say(locale, "knobs.advanced"), open=False), gr.Row():
         knobs = _knobs(locale, first)
     start = gr.Button(say(locale, "train.start"), variant="primary", elem_id="train-start")
@@ -158,7 +186,7 @@ def build(locale: str, studio: Studio) -> None:
     shown = [live_panel(BOARD, elem_id="board")]
     shown.append(live_curves(locale, elem_id="curves"))
     shown.append(live_panel("answers", elem_id="answers"))
-    _events(locale, studio, [recipe, base, dataset, steps], knobs, start, run, stop, resume, shown)
+    _events(locale, studio, [recipe, base, dataset, steps], knobs, about, start, run, stop, resume, shown)
 
 
 def _knobs(locale: str, recipe: Recipe) -> dict[str, gr.Number]:
@@ -184,9 +212,10 @@ def _knobs(locale: str, recipe: Recipe) -> dict[str, gr.Number]:
     }
 
 
-def _dataset_names(studio: Studio) -> list[str]:
+def _dataset_names(studio: Studio, named: str | None = None) -> list[str]:
+    """What can be chosen; `named` stays in sight though it has yet to be imported."""
     stored = [manifest.name for manifest in datasets.listing(studio)]
-    return list(dict.fromkeys([*stored, *datasets.starter_names()]))
+    return list(dict.fromkeys([*stored, *datasets.starter_names(), *([named] if named else [])]))
 
 
 def _run_choices(studio: Studio) -> list[str]:
@@ -194,11 +223,14 @@ def _run_choices(studio: Studio) -> list[str]:
 
 
 def _events(
-    locale: str, studio: Studio, main: list[Any], knobs: dict[str, gr.Number], start: gr.Button, run: gr.Dropdown,
-    stop: gr.Button, resume: gr.Button, shown: list[gr.HTML],
+    locale: str, studio: Studio, main: list[Any], knobs: dict[str, gr.Number], about: gr.HTML, start: gr.Button,
+    run: gr.Dropdown, stop: gr.Button, resume: gr.Button, shown: list[gr.HTML],
 ) -> None:  # fmt: skip
-    def begin(recipe: str, base: str, dataset: str, steps: float, *values: float) -> dict[str, Any]:
-        settings = {"stages.0.budget.steps": int(steps or 0), **dict(zip(knobs, values, strict=True))}
+    def begin(recipe: str, base: str, dataset: str, steps: float | None, *values: float) -> dict[str, Any]:
+        settings = {
+            "stages.0.budget.steps": None if steps is None else int(steps),
+            **dict(zip(knobs, values, strict=True)),
+        }
         job = training.start(studio, changed_recipe(recipe, base, dataset, settings))
         inform(locale, "train.queued", run=job.title)
         return gr.update(choices=_run_choices(studio), value=job.run)
@@ -213,24 +245,18 @@ def _events(
     def refresh(run_id: str | None, dataset: str) -> tuple[dict[str, Any], dict[str, Any]]:
         runs = _run_choices(studio)
         kept = run_id if run_id in runs else training.current(studio)
-        return gr.update(choices=runs, value=kept), gr.update(choices=_dataset_names(studio), value=dataset)
+        return gr.update(choices=runs, value=kept), gr.update(choices=_dataset_names(studio, dataset), value=dataset)
 
     def show(run_id: str | None) -> list[str]:
         return [run_id or ""] * len(shown)
-
-    def preset(name: str) -> list[Any]:
-        recipe = training.read_recipe(name)
-        stage = recipe.stages[0]
-        values = [stage.rates.lora, recipe.lora.rank, stage.length, stage.batch, stage.accumulation, recipe.seed]
-        return [recipe.base, stage.data[0].dataset, stage.budget.steps, *values]
 
     recipe, base, dataset, steps = main
     start.click(guarded(locale, begin), [*main, *knobs.values()], run, api_name="run", **PLAIN)
     stop.click(guarded(locale, halt), run, None, api_name="stop", **PLAIN)
     resume.click(guarded(locale, go_on), run, None, api_name="resume", **PLAIN)
     run.change(show, run, shown, api_name="show_run", queue=False, **PLAIN)
-    recipe.input(guarded(locale, preset), recipe, [base, dataset, steps, *knobs.values()],
-                 api_name="recipe", **PLAIN)  # fmt: skip
+    fill = guarded(locale, lambda name: preset_values(locale, studio, name))
+    recipe.input(fill, recipe, [base, dataset, steps, *knobs.values(), about], api_name="recipe", **PLAIN)
     pulse(CHOICES_SECONDS).tick(
         refresh, [run, dataset], [run, dataset], api_name="runs", queue=False, show_progress="hidden", **PLAIN
     )

@@ -360,6 +360,15 @@ def test_refusals_speak_the_language_of_the_page(page: Page, tmp_path: Path) -> 
     assert [job.id for job in after] == [job.id for job in before], "what is refused queues nothing"
 
 
+def test_a_recipe_fills_the_knobs_and_says_what_it_is_for(page: Page) -> None:
+    base, dataset, steps, *knobs, about = page.ask("recipe", "gemma3n_persian")
+    assert (base, steps) == ("hub:unsloth/gemma-3n-E4B-it", None)
+    assert dataset["value"] == "persian-gk"
+    assert "persian-gk" in str(dataset["choices"])
+    assert knobs == [2e-5, 8, 4000, 2, 4, 3407]
+    assert say(page.locale, "recipes.gemma3n_persian") in about
+
+
 def test_the_token_is_kept_and_forgotten_but_never_told(page: Page) -> None:
     secret = "hf_" + "x" * 30
     told, field = page.ask("token_set", secret)

@@ -177,7 +177,7 @@ RECIPES = {
     "misspelt": ({"stagse": 1}, "recipe.invalid", "چنین کلیدی وجود ندارد"),
     "zero": ({"stages": [{**STAGE, "budget": {"steps": 0}}]}, "recipe.invalid", "دست‌کم ۱"),  # type: ignore[dict-item]
     "two": ({"stages": [{**STAGE, "budget": {"steps": 1, "tokens": 1}}]}, "recipe.invalid", "درست یکی"),  # type: ignore[dict-item]
-    "align": ({"stages": [{**STAGE, "kind": "align"}]}, "training.rows_need_vocabulary", "واژگان"),  # type: ignore[dict-item]
+    "align": ({"stages": [{**STAGE, "kind": "align"}]}, "recipe.rows_without_vocabulary", "واژگان"),  # type: ignore[dict-item]
     "vocabulary": ({"vocabulary": "v"}, "vocabulary.unknown", "v"),
     "dataset": ({"stages": [{**STAGE, "data": [{"dataset": "none"}]}]}, "data.no_such_dataset", "none"),  # type: ignore[dict-item]
     "base": ({"base": "nonsense"}, "model.bad_reference", "nonsense"),

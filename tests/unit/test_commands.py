@@ -315,6 +315,48 @@ def test_a_hub_id_is_imported_with_what_the_catalogue_knows(tmp_path: Path, monk
         assert command(workspace, "data", "import", *words, "--name", "c", status=1)["error"] == code
 
 
+def test_recipes_are_listed_shown_and_checked(tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    listed = {each["name"]: each for each in command(workspace, "recipes", "list")["recipes"]}
+    assert set(listed) == {
+        "first_steps", "recommended", "persianmind", "persian_phi", "gemma3n_persian", "llama_persian",
+        "llama_persian:english_translation", "llama_persian:no_lora", "llama_persian:few_100",
+    }  # fmt: skip
+    assert listed["recommended"]["stages"] == [
+        {"name": kind, "kind": kind} for kind in ("align", "pretrain", "instruct")
+    ]
+    assert listed["recommended"]["base"] == "starter:smollm2-135m"
+    assert all(set(each["description"]) == set(each["title"]) == {"fa", "en"} for each in listed.values())
+    assert say("fa", "recipes.persian_phi") in plain(workspace, "recipes", "list", "--language", "fa").stdout
+
+    file = ROOT / "presets" / "recipes" / "llama_persian.yaml"
+    assert plain(workspace, "recipes", "show", "llama_persian").stdout == file.read_text(encoding="utf8")
+    shown = command(workspace, "recipes", "show", "llama_persian:no_lora")
+    assert (shown["name"], shown["path"]) == ("llama_persian-no_lora", str(file))
+    assert [stage["lora"] for stage in shown["recipe"]["stages"]] == [None, None, False, False]
+
+    checked = command(workspace, "recipes", "check")["recipes"]
+    assert [(each["name"], each["ok"], each["problems"]) for each in checked] == [(name, True, []) for name in listed]
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(RECIPE.format(base="starter:none"), encoding="utf8")
+    misspelt = tmp_path / "misspelt.yaml"
+    misspelt.write_text("nmae: x\n", encoding="utf8")
+    told = command(workspace, "recipes", "check", "first_steps", str(bad), str(misspelt), status=1)["recipes"]
+    assert [[fault["error"] for fault in each["problems"]] for each in told] == [
+        [], ["model.no_such_starter"], ["recipe.invalid"]
+    ]  # fmt: skip
+    assert [each["ok"] for each in told] == [True, False, False]
+
+
+def test_one_stage_of_a_recipe_must_exist(tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    refused = command(workspace, "run", "recommended", "--smoke", "--stage", "chat", status=1)
+    assert (refused["error"], refused["details"]["known"]) == ("recipe.no_such_stage", "align, pretrain, instruct")
+    unknown = command(workspace, "run", "llama_persian:none", "--smoke", status=1)
+    assert unknown["error"] == "recipe.no_such_variant"
+    assert open_studio(Settings(workspace)).jobs.listing() == []
+
+
 def test_sentences_in_the_language_of_the_terminal(tmp_path: Path) -> None:
     persian = say("fa", "errors.job.unknown", job="7")
     english = say("en", "errors.job.unknown", job="7")
