@@ -206,7 +206,8 @@ def _check_code(place: str, text: str) -> Iterator[str]:
 
 def _check_persian(passage: Passage) -> Iterator[str]:
     text = _without_code(passage.text)
-    if _persian_share(text) < PERSIAN_SHARE:
+    # A translation into English is written as code and may be the whole answer.
+    if any(map(str.isalpha, text)) and _persian_share(text) < PERSIAN_SHARE:
         yield f"{passage.place}: Persian is {_persian_share(text):.0%} of the letters outside code"
     for match in FOREIGN_LETTERS.finditer(text):
         yield f"{passage.place}: letter not Persian: {unicodedata.name(match[0])} in «{_around(text, match)}»"
