@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
-FILES = ("stories.jsonl", "chats.jsonl", "prose.txt")
+FILES = ("stories.jsonl", "more_stories.jsonl", "chats.jsonl", "prose.txt")
 
 
 def _load_checker() -> ModuleType:
@@ -30,11 +30,11 @@ STORY: dict[str, str] = json.loads(FIRST["stories.jsonl"])
 
 
 def _check(folder: Path, **lines: str) -> list[str]:
-    """Check a folder of one text a file; `lines` (stories, chats, prose) stand instead of the real first lines."""
+    """Check a folder of one text a file; `lines`, named by file, stand instead of the real first lines."""
     for name in FILES:
         text = lines.get(name.split(".")[0], FIRST[name])
         (folder / name).write_text(text + "\n", encoding="utf-8")
-    return list(checker.check(folder, checker.Least(stories=1, chats=1, prose=1)))
+    return list(checker.check(folder, checker.Least(stories=1, more_stories=1, chats=1, prose=1)))
 
 
 def _chat(*messages: tuple[str, str]) -> str:
@@ -100,7 +100,10 @@ def test_bad_persian_is_found(tmp_path: Path, sentence: str, reason: str) -> Non
 
 
 def test_tail_words_that_only_look_wrong_pass(tmp_path: Path) -> None:
-    sentence = "تنهایی بهای نهایی آن میدان بود و رهایی، اشتهای تازه\u200cای آورد؛ با `a, b?` و «ج»."
+    sentence = (
+        "تنهایی بهای نهایی آن میدان بود و رهایی، اشتهای تازه\u200cای آورد؛ با `a, b?` و «ج»."
+        " ده درجهٔ فارنهایت منهای سه درجه می\u200cشود هفت درجه."
+    )
 
     assert _check(tmp_path, prose=f"{FIRST['prose.txt']} {sentence}") == []
 
@@ -137,10 +140,15 @@ def test_bad_story_is_found(tmp_path: Path, row: str, reason: str) -> None:
         (_chat(("user", "سلام"), ("assistant", "ببین:\n```\nx = 1\n```")), "without a language"),
         (_chat(("user", "سلام"), ("assistant", "ببین:\n```python\nx = 1\n")), "left open"),
         (_chat(("user", "می روم"), ("assistant", "خوش آمدی")), "message 1: prefix detached"),
+        (_chat(("user", "ترجمه کن"), ("assistant", "The rain has come.")), "message 2: Persian is 0%"),
     ],
 )
 def test_bad_chat_is_found(tmp_path: Path, row: str, reason: str) -> None:
     assert any(reason in fault and fault.startswith("chats.jsonl:1") for fault in _check(tmp_path, chats=row))
+
+
+def test_a_translation_written_as_code_may_be_the_whole_answer(tmp_path: Path) -> None:
+    assert _check(tmp_path, chats=_chat(("user", "ترجمه کن"), ("assistant", "`The rain has come.`"))) == []
 
 
 def test_repeated_sentence_is_found(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def samples(tmp_path) -> Path:
     folder = tmp_path / "samples"
     folder.mkdir()
     write(folder, "stories.jsonl", json.dumps({"fa": "گربه\nخوابید.", "en": "The cat\nslept."}) + "\n")
+    write(folder, "more_stories.jsonl", json.dumps({"fa": "باران آمد.", "en": "The rain came."}) + "\n")
     write(folder, "chats.jsonl", json.dumps({"messages": TURNS}))
     write(folder, "prose.txt", "یک بند\n\nبند دیگر\n")
     return folder
@@ -33,6 +34,7 @@ def bring(name, target, **options) -> stored.Manifest:
     ("name", "expected"),
     [
         ("sample-stories", [Pair("گربه\nخوابید.", "The cat\nslept.")]),
+        ("sample-stories-more", [Pair("باران آمد.", "The rain came.")]),
         ("sample-chats", [Chat((Message("user", "سلام"), Message("assistant", "درود")))]),
         ("sample-prose", [Text("یک بند"), Text("بند دیگر")]),
     ],
@@ -50,6 +52,14 @@ def test_stories_give_held_out_lines_in_both_languages(samples) -> None:
     assert starters.story_pairs(samples) == [Pair("گربه\nخوابید.", "The cat\nslept.")]
     assert starters.held_out_lines("fa", samples) == ["گربه خوابید."]
     assert starters.held_out_lines("en", samples) == ["The cat slept."]
+
+
+def test_the_held_out_stories_stay_thirty_and_none_of_them_is_trained_on(tmp_path) -> None:
+    held_out = starters.held_out_lines()
+    bring("sample-stories-more", tmp_path)
+    more = list(stored.read_samples(tmp_path / "sample-stories-more"))
+    assert (len(held_out), len(more)) == (30, 90)
+    assert not set(held_out) & {pair.fa for pair in more if isinstance(pair, Pair)}
 
 
 def test_an_unknown_sample(tmp_path) -> None:
