@@ -13,7 +13,7 @@ LENGTH = 512  # room for most of the sample chats at about one token a letter
 BATCH = 2
 NEW_TOKENS = 300
 
-SAMPLES: dict[Kind, str] = {"text": "sample-prose", "pair": "sample-stories", "chat": "sample-chats"}
+SAMPLES: dict[Kind, str] = {"text": "sample-prose", "pair": "sample-stories-more", "chat": "sample-chats"}
 _PAIRED = ("pairs", "parallel", "stories", "translation")
 _LINEARS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 

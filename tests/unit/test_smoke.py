@@ -54,9 +54,9 @@ def test_samples_are_of_the_kind_of_the_data() -> None:
     data = [[(each.dataset, each.direction) for each in stage.data] for stage in small.stages]
     assert data == [
         [("sample-prose", "both")],
-        [("sample-stories", "fa-en")],
+        [("sample-stories-more", "fa-en")],
         [("sample-prose", "both")],
-        [("sample-chats", "both"), ("sample-stories", "both")],
+        [("sample-chats", "both"), ("sample-stories-more", "both")],
     ]
     assert [each.weight for each in small.stages[3].data] == pytest.approx([0.76, 0.24])
 
