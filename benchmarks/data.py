@@ -1,6 +1,6 @@
 """Cleaning beside the libraries one would otherwise use, on the same sentences and in the same run.
 
-    python -m benchmarks.data --corpus FILE… [--megabytes 100 500] [--peer PYTHON] [--peer-megabytes 4] [--json FILE]
+    python -m benchmarks.data --corpus FILE… [--megabytes 100 500 1000] [--peer PYTHON] [--json FILE]
 
 The corpus (jsonl, packed or not, with ``text``) is repeated to each size, its words changed a little every time so
 that a repetition is neither a copy nor nearly one. Each size is imported, then cleaned by the whole preset
@@ -60,7 +60,7 @@ print(json.dumps({"megabytes": size / 1e6, "processor_seconds": time.process_tim
 
 
 def spread(files: list[Path], size: int, out: Path) -> None:
-    """Write about `size` bytes of text: the corpus again and again, every twelfth word another each time."""
+    """Write about `size` bytes of text: the corpus again and again, every sixth word another each time."""
     texts = [json.loads(line)["text"] for file in files for line in _lines(file)]
     chance, written, turn = random.Random(5), 0, 0
     with out.open("w", encoding="utf8") as file:
@@ -117,7 +117,7 @@ def peer(python: str, file: Path) -> dict[str, Any]:
 
 def main() -> None:
     options = _parse()
-    found: dict[str, Any] = {"cores": len(os.sched_getaffinity(0)), "ours": []}
+    found: dict[str, Any] = {"cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0], "ours": []}
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
         file = Path(name) / "corpus.jsonl"
         for size in options.megabytes:
@@ -155,7 +155,7 @@ def _lines(file: Path) -> Iterator[str]:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, nargs="+", default=[])
-    parser.add_argument("--megabytes", type=int, nargs="*", default=[100, 500])
+    parser.add_argument("--megabytes", type=int, nargs="*", default=[100, 500, 1000])
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--peer")
     parser.add_argument("--peer-megabytes", type=int, default=4)

@@ -22,6 +22,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,7 +68,7 @@ GRID = (
     Point(STARTER, 2, 256, 16, 4000), Point("llama", 2, 512, 8, 5000), Point("qwen", 2, 256, 8, 4000),
     Point(STARTER, 1, 256, 8, 10_000, "nf4"),
 )  # fmt: skip
-"""24 points; those with new rows wait for the stages that train them."""
+"""24 points."""
 
 
 def main() -> None:
@@ -80,9 +81,6 @@ def main() -> None:
     points = [point for point in GRID if options.only in point.name][: options.limit]
     with tempfile.TemporaryDirectory() as aside:
         for point in points:
-            if point.vocabulary:
-                print(f"{point.name:44} waits for the stages that train new rows")
-                continue
             folder = _folder(point.model, Path(aside), options)
             if point.name not in done:
                 done[point.name] = {**asdict(point), "measured": _child(point, folder, options)["measured"]}
@@ -135,14 +133,32 @@ def measure(point: Point, folder: Path, threads: int | None) -> dict[str, float]
     recipe = parse_recipe(recipe_of(point))
     files = ModelFiles("local:", "local:", folder, folder)
     model, tokenizer = load_frozen(files, device="cpu", dtype=best_dtype("cpu"), quantisation=recipe.quantisation)
+    words = _words(model, point.vocabulary) if point.vocabulary else None
     adapted = add_adapter(model, recipe.lora, "benchmark", 0)
     fuse_layers(adapted)
     began = time.perf_counter()
-    _train(adapted, tokenizer, recipe, point)
+    _train(adapted, tokenizer, recipe, point, words)
     return {"measured": watch.end() - idle, "idle": idle, "seconds": time.perf_counter() - began}
 
 
-def _train(model: Any, tokenizer: Any, recipe: Any, point: Point) -> None:
+def _words(model: Any, count: int) -> Any:
+    """Random rows for `count` new tokens, where a run has its vocabulary; nothing of them is written."""
+    import torch
+
+    from studio.models.new_rows import NewRows
+    from studio.training.embedding import split_tables
+
+    rows, width = model.get_input_embeddings().weight.shape
+    tied = model.config.tie_word_embeddings
+    made = [0.02 * torch.randn(count, width) for _ in range(1 if tied else 2)]
+    trained = split_tables(
+        model, NewRows(torch.arange(rows, rows + count), made[0], None if tied else made[1]), whole=False
+    )
+    trained.learn(rows)
+    return SimpleNamespace(trained=trained, save=lambda folder: None)
+
+
+def _train(model: Any, tokenizer: Any, recipe: Any, point: Point, words: Any) -> None:
     import torch
     from datasets import Dataset
 
@@ -164,7 +180,8 @@ def _train(model: Any, tokenizer: Any, recipe: Any, point: Point) -> None:
         write_rows(rows, Path(folder) / "rows.arrow")
         data = Dataset.from_file(str(Path(folder) / "rows.arrow"))
         args = arguments(recipe.stages[0], plan, Path(folder), 0, cuda=False)
-        StageTrainer(model, tokenizer, data, plan, args, reporter, Path(folder)).train_stage(None)
+        stage = recipe.stages[0]
+        StageTrainer(model, tokenizer, data, plan, args, reporter, Path(folder), stage, words).train_stage(None)
 
 
 class Watch(threading.Thread):

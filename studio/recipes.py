@@ -145,19 +145,6 @@ def parse_recipe(mapping: Mapping[str, Any]) -> Recipe:
         raise invalid("recipe.invalid", error) from error
 
 
-def check_available(recipe: Recipe) -> None:
-    """Refuse what a recipe may say and the studio cannot do yet.
-
-    Raises:
-        StudioError: ``recipe.vocabulary_not_available`` or ``recipe.kind_not_available``.
-    """
-    if recipe.vocabulary is not None:
-        raise StudioError("recipe.vocabulary_not_available")
-    for stage in recipe.stages:
-        if stage.kind != "instruct":
-            raise StudioError("recipe.kind_not_available", stage=stage.name, kind=stage.kind)
-
-
 def load_recipe(path: Path) -> Recipe:
     """The recipe in a YAML file.
 

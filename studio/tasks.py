@@ -121,6 +121,26 @@ def examine_data(work: Work) -> dict[str, Any]:
     return figures
 
 
+def mix_data(work: Work) -> dict[str, Any]:
+    """Mix datasets into a new one, as `studio.services.mixing` asks."""
+    from studio.data.mixing.mix import mix
+    from studio.data.mixing.order import Order
+    from studio.data.mixing.rendering import counting
+    from studio.models.tokenizer import load_tokenizer
+
+    given = work.job.arguments
+    done = mix(
+        Order.model_validate(given["order"]),
+        work.settings.datasets,
+        given["name"],
+        counting(load_tokenizer(Path(given["tokenizer"]))),
+        warnings=given["warnings"],
+        progress=work.progress,
+        stopping=work.stopping,
+    )
+    return done.figures()
+
+
 def train(work: Work) -> dict[str, Any]:
     """Train a run from its frozen recipe: argument `run`."""
     from studio.models.files import locate
@@ -249,6 +269,7 @@ TASKS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "catalogue": check_catalogue,
     "clean": clean_data,
     "examine": examine_data,
+    "mix": mix_data,
     "train": train,
     "merge": merge_model,
     "bits": measure_bits,

@@ -15,6 +15,7 @@ from studio.chat.answers import Answer, Interrupted
 from studio.chat.events import Event, Finished, Piece, Refused
 from studio.chat.requests import Message, Request, Sampling
 from studio.chat.sides import Side, stop_tokens
+from studio.chat.words import Tables
 from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
 from studio.models.files import ModelFiles
@@ -48,6 +49,7 @@ class Engine:
         self._model: Any = None
         self._tokenizer: Any = None
         self._adapters: Adapters | None = None
+        self._tables: Tables | None = None
         self._weights = 0
         self._sides: dict[str, Side] = {}  # the one used longest ago comes first
 
@@ -125,7 +127,7 @@ class Engine:
 
     def unload(self) -> None:
         """Let go of the model and everything over it."""
-        self._model = self._tokenizer = self._base = self._adapters = None
+        self._model = self._tokenizer = self._base = self._adapters = self._tables = None
         self._sides.clear()
         self._weights = 0
         gc.collect()
@@ -135,7 +137,9 @@ class Engine:
     def _turn(self, answer: Answer, stopping: Stopping) -> Generator[Event, None, bool]:
         """One token of one answer; True once it is over."""
         assert self._adapters is not None
+        assert self._tables is not None
         self._adapters.use(answer.side.adapter)
+        self._tables.use(answer.side.words)
         piece = ""
         reason = answer.reason
         try:
@@ -163,16 +167,16 @@ class Engine:
             side = None
         if side is None:
             side = self._new_side(reference, files)
-            self._weights = self._adapters.weights() if self._adapters else 0
+            self._weights = self._weigh(side)
         self._sides[reference] = side
         return side
 
     def _load(self, files: ModelFiles) -> None:
         self.unload()  # first, or both models would have to fit
-        base = replace(files, reference=files.base, tokenizer_folder=files.folder, adapter=None)
+        base = replace(files, reference=files.base, tokenizer_folder=files.folder, adapter=None, rows=None)
         self._model, self._tokenizer = load_base(base)
         self._model.eval()
-        self._adapters = Adapters(self._model)
+        self._adapters, self._tables = Adapters(self._model), Tables(self._model)
         self._base = base
 
     def _new_side(self, reference: str, files: ModelFiles) -> Side:
@@ -184,7 +188,15 @@ class Engine:
             tokenizer = PreTrainedTokenizerFast.from_pretrained(files.tokenizer_folder, local_files_only=True)
         adapter = _lay(self._adapters, reference, files.adapter) if files.adapter else None
         stops = stop_tokens(tokenizer, self._model.generation_config)
-        return Side(reference, _mark(files), tokenizer, adapter, stops)
+        words = None if files.rows is None or self._tables is None else self._tables.read(files.rows)
+        return Side(reference, _mark(files), tokenizer, adapter, stops, words)
+
+    def _weigh(self, newest: Side) -> int:
+        """Bytes of the model, its adapters and the rows of all sides."""
+        if self._tables is not None:
+            self._tables.use(None)
+        rows = [side.words.bytes for side in (*self._sides.values(), newest) if side.words is not None]
+        return (self._adapters.weights() if self._adapters else 0) + sum(rows)
 
     def _close(self, side: Side) -> None:
         assert self._adapters is not None

@@ -8,6 +8,7 @@ from typing import Any
 
 from studio.chat.kept import Kept
 from studio.chat.requests import Message
+from studio.chat.words import Words
 from studio.errors import StudioError
 
 
@@ -15,9 +16,9 @@ from studio.errors import StudioError
 class Side:
     """A model the user talks to.
 
-    `adapter` is None for the base itself. `mark` tells whether the files behind it are still the same. `stops` are the
-    token ids that end an answer. `kept` is the cache of the last conversation, so that the next turn need not read it
-    again.
+    `adapter` is None for the base itself, `words` unless it has a vocabulary of its own. `mark` tells whether the
+    files behind it are still the same. `stops` are the token ids that end an answer. `kept` is the cache of the last
+    conversation, so that the next turn need not read it again.
     """
 
     reference: str
@@ -25,6 +26,7 @@ class Side:
     tokenizer: Any
     adapter: str | None
     stops: frozenset[int]
+    words: Words | None = None
     kept: Kept | None = None
 
     @property

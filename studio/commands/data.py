@@ -1,4 +1,4 @@
-"""``data import | catalogue | list | delete | clean | report | export``: datasets from files or the Hub, and back."""
+"""``data import | catalogue | list | delete | clean | mix | report | export``: datasets from anywhere, and back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from studio.commands import mixing
 from studio.commands.data_hub import Config, Rows, Split, list_catalogue, names_hub, start_import
 from studio.commands.speech import Detach, Json, Language, Workspace, speaking
 from studio.data.columns import Mapping, guess
@@ -14,7 +15,8 @@ from studio.errors import StudioError
 from studio.i18n import say
 from studio.services import cleaning, datasets
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: import, catalogue, list, delete, clean, report, export.")
+app = typer.Typer(no_args_is_help=True, help="Datasets: import, catalogue, list, delete, clean, mix, report, export.")
+app.command("mix")(mixing.mix)
 
 Columns = Annotated[
     list[str] | None, typer.Option("--column", help="ROLE=COLUMN, as in text=body or prompt=question; repeat it.")

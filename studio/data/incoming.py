@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from studio.data.manifest import FILE, Cleaned, HubOrigin, Manifest, Place, check_name
 from studio.data.mapping import Mapping
+from studio.data.mixing.record import Mixed
 from studio.data.sample import Chat, Kind, Pair, Sample, Text, kind_of, strings
 from studio.data.script import count_letters
 from studio.errors import StudioError
@@ -116,6 +117,7 @@ class Incoming:
         files: list[str],
         cleaned: Cleaned | None = None,
         origin: HubOrigin | None = None,
+        mixed: Mixed | None = None,
     ) -> Manifest:
         """Write the manifest and give the folder its name.
 
@@ -146,6 +148,7 @@ class Incoming:
             files=files,
             cleaned=cleaned,
             origin=origin,
+            mixed=mixed,
         )
         (self.folder / FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf8")
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from studio.data.mapping import Mapping
+from studio.data.mixing.record import Mixed
 from studio.data.sample import Kind
 from studio.errors import StudioError
 
@@ -97,6 +98,7 @@ class Manifest(BaseModel):
         files: Names of the imported files, or of the Hub dataset.
         cleaned: How a cleaning made it of another dataset, if one did.
         origin: What was read from the Hub, if it came from there.
+        mixed: What it was mixed of, if it is a mix or was held out of one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -119,6 +121,7 @@ class Manifest(BaseModel):
     files: list[str]
     cleaned: Cleaned | None = None
     origin: HubOrigin | None = None
+    mixed: Mixed | None = None
 
 
 def read_manifest(folder: Path) -> Manifest:

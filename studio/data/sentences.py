@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
-# It starts with one class of characters, which the engine finds five times as fast as an alternation.
-_SENTENCE_END = re.compile(r"[.!?؟…\n](?:(?<=\n)\s*|[.!?؟…»”\")\]]*\s+)")
+# It starts with one class of characters, which the engine finds five times as fast as an alternation. Where it ends
+# with the empty group, no sentence does.
+_SENTENCE_END = re.compile(
+    r"[.!?؟…\n](?:(?<=\n)\s*"
+    r"|(?<!\s[^\W_]\.)(?<!\A[^\W_]\.)[.!?؟…»”\")\]]*\s+"
+    r"|[.!?؟…»”\")\]]*\s+())"
+)
 _LINE_END = re.compile(r"\n\s*")
 
 
@@ -16,27 +22,18 @@ def split_sentences(text: str) -> list[str]:
     A sentence ends after ``. ! ? ؟ …`` (and closing quotation marks) before a blank, and at every line end. A full
     stop after a single letter or digit ends none: «م. امید» is a name, «۱. نخست» a number in a list.
     """
-    found, start = [], 0
-    for match in _SENTENCE_END.finditer(text):
-        stop = match.start()
-        if text[stop] == "." and text[stop - 1 : stop].isalnum() and not text[max(0, stop - 2) : stop - 1].strip():
-            continue
-        found.append(text[start : match.end()])
-        start = match.end()
-    if start < len(text):
-        found.append(text[start:])
-    return found
+    return _cut(text, [found.end() for found in _SENTENCE_END.finditer(text) if found.lastindex is None])
 
 
 def split_lines(text: str) -> list[str]:
     """The lines of `text`, each with the line ends and blanks that follow it; joined they are `text`."""
-    found, start = [], 0
-    for match in _LINE_END.finditer(text):
-        found.append(text[start : match.end()])
-        start = match.end()
-    if start < len(text):
-        found.append(text[start:])
-    return found
+    return _cut(text, [found.end() for found in _LINE_END.finditer(text)])
+
+
+def _cut(text: str, ends: list[int]) -> list[str]:
+    if not ends or ends[-1] < len(text):
+        ends.append(len(text))
+    return [text[start:end] for start, end in pairwise([0, *ends])] if text else []
 
 
 def rejoin(units: Sequence[str], kept: Sequence[bool]) -> str:

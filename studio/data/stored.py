@@ -196,14 +196,15 @@ def list_groups(folder: Path) -> list[Group]:
     return found
 
 
-def read_group(group: Group, kind: Kind) -> list[Sample]:
-    """The samples of one piece.
+def read_group(group: Group, kind: Kind, rows: Sequence[int] | None = None) -> list[Sample]:
+    """The samples of one piece, or only those at the ascending places `rows` in it.
 
     Raises:
         StudioError: ``data.dataset_damaged``.
     """
     with _whole(group.part.parent), pq.ParquetFile(group.part) as table:
-        return list(_samples(kind, table.read_row_group(group.number).to_pylist()))
+        found = table.read_row_group(group.number)
+        return list(_samples(kind, (found if rows is None else found.take(pa.array(rows, pa.int64()))).to_pylist()))
 
 
 def sample_rows(folder: Path, start: int, count: int) -> list[Sample]:

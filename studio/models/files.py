@@ -18,6 +18,7 @@ from studio.recipes import load_recipe
 from studio.settings import Settings
 
 TOKENIZER = "tokenizer.json"
+ROWS = "new_rows.safetensors"
 _ADAPTER = ("adapter_model.safetensors", "adapter_config.json")
 _STAGE = re.compile(r"(?P<place>\d+)-(?P<name>.+)")
 _CHECKPOINT = re.compile(r"step-(?P<step>\d+)")
@@ -29,7 +30,8 @@ class ModelFiles:
 
     `base` is the reference of the base model and `folder` holds its weights, config and tokenizer. `tokenizer_folder`
     is the same, or the run's ``vocabulary/``. `adapter` holds a run's ``adapter_model.safetensors`` and
-    ``adapter_config.json``; None for a base model.
+    ``adapter_config.json``; None for a base model. `rows` is its ``new_rows.safetensors``, None unless the run has a
+    vocabulary of its own.
     """
 
     reference: str
@@ -37,6 +39,7 @@ class ModelFiles:
     folder: Path
     tokenizer_folder: Path
     adapter: Path | None = None
+    rows: Path | None = None
 
 
 def locate(reference: str, settings: Settings) -> ModelFiles:
@@ -176,7 +179,8 @@ def _locate_run(parsed: ModelReference, settings: Settings) -> ModelFiles:
     found = locate(base, settings)
     vocabulary = run / "vocabulary"
     tokenizer = vocabulary if (vocabulary / TOKENIZER).is_file() else found.tokenizer_folder
-    return ModelFiles(str(parsed), found.base, found.folder, tokenizer, adapter)
+    rows = adapter / ROWS if (adapter / ROWS).is_file() else None
+    return ModelFiles(str(parsed), found.base, found.folder, tokenizer, adapter, rows)
 
 
 def _adapter(run: Path, parsed: ModelReference) -> Path:

@@ -73,19 +73,23 @@ def load_base(files: ModelFiles, *, device: str | None = None, dtype: torch.dtyp
 
 
 def load_adapted(files: ModelFiles, *, device: str | None = None, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
-    """As :func:`load_base`, with the run's adapter applied by peft and not merged.
+    """As :func:`load_base`, with the run's rows in the tables and its adapter applied by peft and not merged.
 
     The LoRA matrices stay in fp32, as the training keeps them: their product is computed in fp32 and rounded once when
     it is added to the base's, which is what a merge in fp32 comes nearest to. (On a processor with bf16 products the
     training's own forward rounds both matrices to bf16 first and keeps them in fp32.)
 
     Raises:
-        StudioError: ``model.no_adapter`` for files without one; else as :func:`load_base`.
+        StudioError: ``model.no_adapter`` for files without one; ``rows.*``; else as :func:`load_base`.
     """
     from peft import PeftModel
+
+    from studio.models.new_rows import place_rows, read_rows
 
     if files.adapter is None:
         raise StudioError("model.no_adapter", reference=files.reference)
     base, tokenizer = load_base(files, device=device, dtype=dtype)
+    if files.rows is not None:
+        place_rows(base, read_rows(files.rows)[0])
     model = PeftModel.from_pretrained(base, str(files.adapter), is_trainable=False, autocast_adapter_dtype=True)
     return model.eval(), tokenizer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
 from studio.models.files import ModelFiles, read_config
+from studio.models.new_rows import NewRows, grow, table_length
 from studio.models.source import Origin, read_source, write_source
 from studio.models.weights import INDEX, weight_files
 from studio.publish.companions import write_companions
@@ -27,8 +28,7 @@ from studio.publish.shards import (
     write_shard,
 )
 from studio.publish.verify import check_reload
-from studio.tokenizer.embeddings import NewRows
-from studio.tokenizer.rows import check_base, grow, load_rows, table_length
+from studio.tokenizer.rows import check_base, load_rows
 from studio.tokenizer.vocabulary import Vocabulary, read_vocabulary
 
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight")
@@ -62,25 +62,54 @@ def expand(
     found = read_vocabulary(vocabulary)
     check_base(files, found)
     rows = load_rows(vocabulary, found)
-    shards = tuple(read_shard(path) for path in weight_files(files.folder))
+    with incoming(out) as folder:
+        length, size = write_expanded(
+            files.folder, vocabulary, rows, folder,
+            progress=lambda share: progress(_COPYING * share, "progress.merge.weights"), stopping=stopping,
+        )  # fmt: skip
+        progress(_COPYING, "progress.merge.reload")
+        check_reload(folder)
+        _sign(files, out, folder, found)
+    return {"out": str(out), "rows": length, "added": found.added, "bytes": size}
+
+
+def write_expanded(
+    base: Path,
+    tokenizer: Path,
+    rows: NewRows,
+    folder: Path,
+    *,
+    progress: Callable[[float], None],
+    stopping: Stopping,
+) -> tuple[int, int]:
+    """Write the files of `base` with `rows` in its tables into `folder`; returns the tables' length and all bytes.
+
+    Args:
+        base: Folder of the base.
+        tokenizer: Folder of the extended tokenizer.
+        rows: Rows of the new ids, or of all.
+        folder: Exists and is empty.
+        progress: Told the share of bytes written.
+        stopping: Asked before every tensor.
+
+    Raises:
+        StudioError: ``rows.*``, ``publish.base_quantised``, ``disk.too_small`` or ``job.stopped``.
+    """
+    shards = tuple(read_shard(path) for path in weight_files(base))
     tables = _tables(shards, rows)
     length = table_length(min(_rows(shards, tables)), int(rows.ids.max()) + 1)
     layouts = [_layout(shard, tables, length) for shard in shards]
     sizes = [sum(size_of(*each) for each in layout.values()) for layout in layouts]
-    with incoming(out) as folder:
-        check_space(folder, sum(sizes))
-        for place, (shard, layout) in enumerate(zip(shards, layouts, strict=True), start=1):
-            write_shard(folder / shard.path.name, layout, _blocks(shard, tables, rows.ids, length, stopping))
-            progress(_COPYING * sum(sizes[:place]) / sum(sizes), "progress.merge.weights")
-        if (files.folder / INDEX).is_file():
-            write_index(shards, folder, sum(sizes))
-        code = next(layout[name][0] for layout in layouts for name in layout if name in tables)
-        config = _lengthened(read_config(files.folder), length)
-        write_companions(files.folder, vocabulary, folder, config, str(DTYPES[code]).removeprefix("torch."))
-        progress(_COPYING, "progress.merge.reload")
-        check_reload(folder)
-        _sign(files, out, folder, found)
-    return {"out": str(out), "rows": length, "added": found.added, "bytes": sum(sizes)}
+    check_space(folder, sum(sizes))
+    for place, (shard, layout) in enumerate(zip(shards, layouts, strict=True), start=1):
+        write_shard(folder / shard.path.name, layout, _blocks(shard, tables, rows.ids, length, stopping))
+        progress(sum(sizes[:place]) / sum(sizes))
+    if (base / INDEX).is_file():
+        write_index(shards, folder, sum(sizes))
+    code = next(layout[name][0] for layout in layouts for name in layout if name in tables)
+    config = _lengthened(read_config(base), length)
+    write_companions(base, tokenizer, folder, config, str(DTYPES[code]).removeprefix("torch."))
+    return length, sum(sizes)
 
 
 def _sign(files: ModelFiles, out: Path, folder: Path, vocabulary: Vocabulary) -> None:

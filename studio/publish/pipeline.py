@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 from studio.errors import StudioError
@@ -75,12 +77,12 @@ def merge_run(
     if files.adapter is None:
         raise StudioError("publish.nothing_to_merge", model=files.reference)
     started = time.monotonic()
-    with incoming(out) as folder:
+    with incoming(out) as folder, _grown(files, out, stopping) as base:
         part = _part(progress, "merge")
         merged = write_merged(
-            files.folder, files.adapter, folder, tokenizer=files.tokenizer_folder, progress=part, stopping=stopping
+            base, files.adapter, folder, tokenizer=files.tokenizer_folder, progress=part, stopping=stopping
         )
-        template, figures = _prove(files, files.adapter, folder, texts, measure or _measure, progress, stopping)
+        template, figures = _prove(files, base, folder, texts, measure or _measure, progress, stopping)
         progress(_SHARES["after"], "progress.merge.card")
         card = _card(files, files.adapter, out.name, template, figures, folder, settings)
         (folder / "README.md").write_text(card, encoding="utf8")
@@ -95,9 +97,26 @@ def merge_run(
     }
 
 
+@contextmanager
+def _grown(files: ModelFiles, out: Path, stopping: Stopping) -> Iterator[Path]:
+    """The folder of the base, for a run with a vocabulary one with the learned rows in its tables, gone afterwards."""
+    if files.rows is None:
+        yield files.folder
+        return
+    from studio.models.new_rows import read_rows
+    from studio.publish.expanded import write_expanded
+
+    rows, _ = read_rows(files.rows)
+    with TemporaryDirectory(prefix=".incoming-", dir=out.parent) as name:
+        write_expanded(
+            files.folder, files.tokenizer_folder, rows, Path(name), progress=lambda share: None, stopping=stopping
+        )
+        yield Path(name)
+
+
 def _prove(
     files: ModelFiles,
-    adapter: Path,
+    base: Path,
     folder: Path,
     texts: Sequence[str],
     measure: Measure,
@@ -106,11 +125,12 @@ def _prove(
 ) -> tuple[bool, Figures]:
     """Whether the model has a chat template, and what the checks found; raises if one of them fails."""
     part = _part(progress, "tensors")
-    checked = check_tensors(files.folder, adapter, folder, progress=part, stopping=stopping)
+    assert files.adapter is not None, files
+    checked = check_tensors(base, files.adapter, folder, progress=part, stopping=stopping)
     progress(_SHARES["tensors"], "progress.merge.reload")
     reloaded = check_reload(folder)
     before = measure(files, texts, progress=_part(progress, "before"), stopping=stopping)
-    result = replace(files, folder=folder, tokenizer_folder=folder, adapter=None)
+    result = replace(files, folder=folder, tokenizer_folder=folder, adapter=None, rows=None)
     after = measure(result, texts, progress=_part(progress, "after"), stopping=stopping)
     check_bits(before.bits_per_byte, after.bits_per_byte, BITS_LIMIT)
     return reloaded.template, Figures(

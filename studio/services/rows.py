@@ -9,11 +9,11 @@ from typing import Literal
 from studio.data import starters
 from studio.errors import StudioError
 from studio.jobs.store import Job, NewJob
-from studio.models.files import locate
+from studio.models.files import ROWS, locate
 from studio.models.reference import parse_reference
 from studio.services.studio import Studio
 from studio.tokenizer.corpus import find_parts
-from studio.tokenizer.starts import METHODS, ROWS, Method, Starts, read_starts
+from studio.tokenizer.starts import METHODS, Method, Starts, read_starts
 from studio.tokenizer.vocabulary import read_vocabulary
 
 STARTER_TEXT = starters.FOLDER / starters.STARTERS["sample-prose"].file

@@ -14,8 +14,8 @@ from studio.jobs.events import MetricRow
 from studio.jobs.store import ENDED, Job, NewJob
 from studio.models.files import is_fetched, locate
 from studio.models.reference import parse_reference
-from studio.recipes import Recipe, check_available, dump_recipe, load_recipe, override, parse_recipe
-from studio.services import datasets, jobs, models
+from studio.recipes import Recipe, dump_recipe, load_recipe, override, parse_recipe
+from studio.services import datasets, jobs, models, words
 from studio.services.studio import Studio
 from studio.settings import PRESETS
 
@@ -61,18 +61,18 @@ def read_recipe(name_or_path: str, settings: Iterable[str] = ()) -> Recipe:
 
 
 def start(studio: Studio, recipe: Recipe) -> Job:
-    """Queue a run of `recipe`, with whatever it needs first: the base model, the studio's own texts.
+    """Queue a run of `recipe`, with whatever it needs first: base model, the studio's own texts, a vocabulary.
 
     Returns:
         The job of the training; it waits for what must be fetched.
 
     Raises:
-        StudioError: ``data.no_such_dataset``, ``model.*`` or ``recipe.*``; nothing is queued then.
+        StudioError: ``data.no_such_dataset``, ``model.*``, ``vocabulary.*`` or ``recipe.*``; nothing is queued then.
     """
     recipe = parse_recipe(recipe.model_dump(mode="json"))
-    check_available(recipe)
     fetch = _must_fetch(studio, recipe)
-    wanted = dict.fromkeys(source.dataset for stage in recipe.stages for source in stage.data)
+    wanted = words.wanted_datasets(recipe)
+    words.check(studio, recipe)
     missing = [name for name in wanted if not datasets.exists(studio, name)]
     for name in missing:
         if name not in datasets.starter_names():
@@ -81,6 +81,7 @@ def start(studio: Studio, recipe: Recipe) -> Job:
     if fetch:
         before.append(models.start_fetch(studio, recipe.base).id)
     run = _make_run(studio, recipe)
+    before += words.prepare(studio, recipe, run, before)
     job = studio.jobs.add(NewJob("train", run, {"run": run}, lane="device", run=run, after=tuple(before)))
     studio.queue.advance()
     return studio.jobs.get(job)

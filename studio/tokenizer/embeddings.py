@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from studio.models.new_rows import NewRows
 from studio.tokenizer.families import Kind
 from studio.tokenizer.vocabulary import Vocabulary
 
@@ -19,15 +20,6 @@ if TYPE_CHECKING:
 
 ClosedForm = Literal["random", "mean", "weighted", "last"]
 CLOSED_FORMS: tuple[ClosedForm, ...] = ("random", "mean", "weighted", "last")
-
-
-@dataclass(frozen=True, slots=True)
-class NewRows:
-    """Rows of new tokens: `ids` ``(n,)`` int64, `input` ``(n, hidden)`` fp32, `output` the same or None when tied."""
-
-    ids: torch.Tensor
-    input: torch.Tensor
-    output: torch.Tensor | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from studio.evaluation.bits import Bits, bits_per_byte, exact_dtype
 from studio.jobs.events import Progress, Stopping
 from studio.models.files import ModelFiles, document_start
 from studio.models.load import load_base
+from studio.models.new_rows import NewRows, place_rows
 from studio.models.tokenizer import load_tokenizer
 from studio.tokenizer.corpus import Part, sample_passages
-from studio.tokenizer.embeddings import CLOSED_FORMS, NewRows, closed_form, spell, tables_of
+from studio.tokenizer.embeddings import CLOSED_FORMS, closed_form, spell, tables_of
 from studio.tokenizer.fitting import BUDGETS, fit, guard, write_freely
-from studio.tokenizer.rows import check_base, place_rows, save_rows
+from studio.tokenizer.rows import check_base, save_rows
 from studio.tokenizer.scripts import find_script
 from studio.tokenizer.starts import METHODS, Method, Started, Starts, pick, read_starts, write_starts
 from studio.tokenizer.vocabulary import Vocabulary, read_vocabulary

@@ -8,7 +8,6 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 FILE = "start.json"
-ROWS = "new_rows.safetensors"
 
 Method = Literal["random", "mean", "weighted", "last", "distilled", "fitted"]
 METHODS: tuple[Method, ...] = get_args(Method)

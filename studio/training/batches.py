@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from studio.data.pairs import Direction, as_chats
+from studio.data.pairs import Direction, as_chats, as_texts
 from studio.data.sample import Chat, Pair, Sample, Text
 from studio.models.template import IGNORED, ChatTemplate, Rendered, mask_answers
 
@@ -57,13 +57,16 @@ class RowMaker:
         length: Longest row in tokens.
         loss: ``"answers"`` takes the loss on answers and their end token, ``"all"`` on the whole chat.
         document_start: Token that stands before plain text, as in the base's pretraining; None for none.
+        template: For chats; None where the base has none, and chats are dropped.
+        pairs: Pairs become ``chats`` that ask for a translation, or ``texts`` with both sides.
     """
 
     tokenizer: Any
     length: int
     loss: Literal["answers", "all"]
     document_start: int | None
-    template: ChatTemplate
+    template: ChatTemplate | None
+    pairs: Literal["chats", "texts"] = "chats"
 
     def rows(self, samples: Iterable[Sample], direction: Direction, report: Report) -> Iterator[Row]:
         """Rows of `samples`, in order; counts what was kept, cut and dropped in `report`."""
@@ -73,7 +76,7 @@ class RowMaker:
     def _expanded(self, samples: Iterable[Sample], direction: Direction) -> Iterator[Chat | Text]:
         for sample in samples:
             if isinstance(sample, Pair):
-                yield from as_chats(sample, direction)
+                yield from (as_chats if self.pairs == "chats" else as_texts)(sample, direction)
             else:
                 yield sample
 
@@ -102,8 +105,8 @@ class RowMaker:
     def _rendered(self, sample: Chat | Text, report: Report) -> Rendered | Text | None:
         if isinstance(sample, Text):
             return sample
-        rendered = self.template.render(sample)
-        if rendered is None:
+        rendered = None if self.template is None else self.template.render(sample)
+        if rendered is None or self.template is None:
             report.drop("template")
         elif not self.template.system_role and sample.messages[0].role == "system":
             report.system_merged += 1
@@ -127,6 +130,7 @@ class RowMaker:
         self, chat: Chat, item: Rendered, offsets: list[tuple[int, int]]
     ) -> tuple[Rendered, list[int], list[tuple[int, int]]] | None:
         """The longest beginning of `chat` that ends with an answer and fits, or None if not even one answer does."""
+        assert self.template is not None, "a chat was rendered"
         turns = [index for index, message in enumerate(chat.messages) if message.role == "assistant"]
         fitting = sum(end <= offsets[self.length - 1][1] for _, end in item.answers)
         for index in reversed(turns[:fitting]):

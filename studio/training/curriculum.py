@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import torch
 from studio.jobs.events import MetricRow, Progress, Stopping
 from studio.models.files import ModelFiles
 from studio.models.load import pick_device
-from studio.recipes import Recipe, check_available
+from studio.recipes import Recipe
 from studio.settings import Settings
 from studio.training.adapter import WEIGHTS, add_adapter, load_adapter
 from studio.training.base import best_dtype, load_frozen
@@ -22,13 +22,14 @@ from studio.training.environment import describe_environment, freeze_environment
 from studio.training.fused_llama import fuse_layers
 from studio.training.memory import memory_peak
 from studio.training.stages import (
+    KINDS,
     StageResult,
     StoppedError,
     Studio,
     dataset_folder,
     stage_folder,
-    train_instruct,
 )
+from studio.training.words import open_words, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def train(
         dtype: Of the frozen base; by default what suits the device.
 
     Raises:
-        StudioError: See `check`, `freeze_environment` and `train_instruct`.
+        StudioError: See `check`, `freeze_environment`, `open_words` and `run_stage`.
     """
     started = time.monotonic()
     check(recipe, settings)
@@ -101,20 +102,23 @@ def _open(
     run.mkdir(parents=True, exist_ok=True)
     names = {source.dataset for stage in recipe.stages for source in stage.data}
     datasets = {name: dataset_folder(settings, name) for name in sorted(names)}
-    freeze_environment(run, describe_environment(base, datasets, dtype))
-    model, tokenizer = load_frozen(base, device=device, dtype=dtype, quantisation=recipe.quantisation)
+    folder = words_of(run)
+    freeze_environment(run, describe_environment(base, datasets, dtype, folder))
+    files = base if folder is None else replace(base, tokenizer_folder=folder)
+    model, tokenizer = load_frozen(files, device=device, dtype=dtype, quantisation=recipe.quantisation)
+    whole = any(stage.rows == "all" for stage in recipe.stages)
+    words = None if folder is None else open_words(folder, base, model, whole=whole)
     adapted = add_adapter(model, recipe.lora, base.reference, recipe.seed)
     fuse_layers(adapted)
-    return Studio(adapted, tokenizer, base, settings, run, recipe.seed, Counts(), record, stopping)
+    return Studio(adapted, tokenizer, words, base, settings, run, recipe.seed, Counts(), record, stopping)
 
 
 def check(recipe: Recipe, settings: Settings) -> None:
-    """Refuse at once what would fail later: kinds of stage that are not built, datasets that are gone.
+    """Refuse at once what would fail later: datasets that are gone.
 
     Raises:
-        StudioError: ``recipe.kind_not_available``, ``recipe.vocabulary_not_available``, ``data.no_such_dataset``.
+        StudioError: ``data.no_such_dataset``.
     """
-    check_available(recipe)
     for stage in recipe.stages:
         for source in stage.data:
             dataset_folder(settings, source.dataset)
@@ -129,7 +133,7 @@ def _run_stages(studio: Studio, recipe: Recipe, progress: Progress) -> tuple[Sta
             progress((number + fraction) / total, note)
 
         try:
-            result = train_instruct(studio, stage, number, stage_progress)
+            result = KINDS[stage.kind](studio, stage, number, stage_progress)
         except StoppedError:
             return StageResult(True, 0, None), steps
         steps += result.steps
@@ -146,6 +150,8 @@ def _restore(studio: Studio, recipe: Recipe) -> int:
         finished += 1
     if finished:
         load_adapter(studio.model, folders[finished - 1])
+        if studio.words is not None:
+            studio.words.load(folders[finished - 1])
     begun = checkpoints(folders[finished]) if finished < len(folders) else []
     newest = begun[-1] if begun else folders[finished - 1] if finished else None
     if newest is not None and (newest / COUNTS).is_file():

@@ -12,13 +12,15 @@ from typing import Any
 import torch
 
 from studio.errors import StudioError
-from studio.models.files import ModelFiles
+from studio.models.files import ROWS, ModelFiles
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "tokenizers", "accelerate", "safetensors")
 FILE = "environment.json"
 
 
-def describe_environment(base: ModelFiles, datasets: dict[str, Path], dtype: torch.dtype) -> dict[str, Any]:
+def describe_environment(
+    base: ModelFiles, datasets: dict[str, Path], dtype: torch.dtype, vocabulary: Path | None = None
+) -> dict[str, Any]:
     """Everything besides the recipe that decides what a run comes to."""
     cuda = torch.cuda.is_available()
     return {
@@ -30,6 +32,7 @@ def describe_environment(base: ModelFiles, datasets: dict[str, Path], dtype: tor
         "base": base.reference,
         "base_sha256": _hash(sorted(base.folder.glob("*.safetensors"))),
         "tokenizer_sha256": _hash([base.tokenizer_folder / "tokenizer.json"]),
+        "vocabulary_sha256": None if vocabulary is None else _hash([vocabulary / "tokenizer.json", vocabulary / ROWS]),
         "datasets": {
             name: {"sha256": json.loads((folder / "manifest.json").read_text(encoding="utf8")).get("sha256")}
             for name, folder in datasets.items()
@@ -41,7 +44,8 @@ def freeze_environment(run: Path, now: dict[str, Any]) -> None:
     """Write ``environment.json`` at a run's first start; at a later one hold the run to the same base and data.
 
     Raises:
-        StudioError: ``training.base_changed`` or ``training.data_changed``: the rest of the run would be another one.
+        StudioError: ``training.base_changed``, ``training.vocabulary_changed`` or ``training.data_changed``: the rest
+            of the run would be another one.
     """
     path = run / FILE
     if not path.exists():
@@ -50,6 +54,8 @@ def freeze_environment(run: Path, now: dict[str, Any]) -> None:
     then = json.loads(path.read_text(encoding="utf8"))
     if any(then[key] != now[key] for key in ("base_sha256", "tokenizer_sha256")):
         raise StudioError("training.base_changed", base=now["base"])
+    if then.get("vocabulary_sha256") != now["vocabulary_sha256"]:
+        raise StudioError("training.vocabulary_changed")
     for name, facts in now["datasets"].items():
         if then["datasets"].get(name) != facts:
             raise StudioError("training.data_changed", dataset=name)

@@ -136,12 +136,22 @@ def estimate(recipe: Recipe, base: Base, device: Device, *, new_rows: int = 0, k
     targets = anatomy.targets(None if recipe.lora.targets == "auto" else recipe.lora.targets)
     ever = any(stage.trains_lora for stage in recipe.stages)
     adapter = lora_parameters(targets, recipe.lora.rank, dora=recipe.lora.dora)
+    new = anatomy.vocabulary_parameters(new_rows)
+    whole = any(stage.rows == "all" for stage in recipe.stages)
+    beside = anatomy.vocabulary_parameters(anatomy.rows + new_rows) if whole else new
     found, begun = [], False
     for stage in recipe.stages:
         begun = begun or stage.trains_lora
         rows = _trained_rows(anatomy, stage, new_rows)
         trained = rows + (adapter if stage.trains_lora else 0)
-        beside = max(rows, anatomy.vocabulary_parameters(new_rows))
+        learning = beside if stage.rows != "frozen" else 0  # of whole tables old rows are only held still
+        held = Weights(
+            lora=adapter if ever else 0,
+            rows=beside,
+            trained=learning + (adapter if stage.trains_lora else 0),
+            learning_rows=learning,
+            new_rows=new,
+        )
         setting = _setting(recipe, stage, base, device, targets)
         tokens = _tokens(stage, known)
         seconds = None if known.speed is None or tokens is None else tokens / known.speed
@@ -151,11 +161,11 @@ def estimate(recipe: Recipe, base: Base, device: Device, *, new_rows: int = 0, k
                 kind=stage.kind,
                 parameters=anatomy.parameters + anatomy.vocabulary_parameters(new_rows) + (adapter if begun else 0),
                 trainable=trained,
-                memory=memory(anatomy, setting, Weights(adapter if ever else 0, beside, trained)),
-                mapped_bytes=mapped_bytes(anatomy, setting),
+                memory=memory(anatomy, setting, held),
+                mapped_bytes=mapped_bytes(anatomy, setting, grown=new > 0),
                 tokens=tokens,
                 seconds=seconds,
-                disk_bytes=_disk(adapter if begun else 0, beside, trained),
+                disk_bytes=_disk(adapter if begun else 0, beside, held.trained),
                 cost=None if seconds is None or known.price is None else known.price * seconds / 3600,
             )
         )

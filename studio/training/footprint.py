@@ -28,9 +28,12 @@ WORKER = 382_000_000
 LOADED = 60_000_000
 """What loading leaves besides weights: the family's code, the tokenizer, the modules (measured)."""
 
-SLACK = {"fused": 0.15, "long": 0.5, "peft": 0.65, "nf4": 0.7}
+LONG = 512
+"""Tokens of a document from which the growing blocks of its attention leave gaps."""
+
+SLACK = {"fused": 0.15, "long": 0.4, "peft": 0.65, "nf4": 0.7}
 """Memory that a processor's allocator holds besides, as a share of the activations: gaps between what stays and what
-has gone. ``long`` is for documents whose attention is computed again. Fitted to the 20 points without new rows of
+has gone. Fitted to the 20 points without new rows of
 ``benchmarks/estimate.py``, as are the three below; two runs of one point differ by up to 8%."""
 
 HEAD_COPY = 0.75
@@ -81,26 +84,36 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Weights beside the base's: of the adapter in memory, of the rows beside the table, and of all that learns."""
+    """Weights beside the base's.
+
+    Attributes:
+        lora: Of the adapter in memory.
+        rows: Of the rows held in fp32 beside the tables.
+        trained: Of all that has a gradient; `learning_rows` of them in rows, where old ones held still have one too.
+        new_rows: By which the frozen tables grow; tables that grow are copied out of their file.
+    """
 
     lora: int
     rows: int
     trained: int
+    learning_rows: int = 0
+    new_rows: int = 0
 
 
 def memory(anatomy: Anatomy, setting: Setting, weights: Weights) -> dict[str, int]:
     """Bytes of each of `PARTS` at the moment when a step holds most."""
     activations = kept_activations(anatomy, setting)
-    rows = anatomy.rows + weights.rows // (anatomy.sides * anatomy.hidden)
+    rows = anatomy.rows + weights.new_rows // (anatomy.sides * anatomy.hidden)
     # the chunk of logits is gone before the backward takes its room
     passing = max(logits_bytes(rows, setting), passing_bytes(anatomy, setting))
     gradients = 4 * weights.trained
-    if not setting.accumulates:  # they come as the activations go
-        gradients = max(0, gradients - activations - passing)
+    if not setting.accumulates:  # those of the adapter come as the activations go, those of the rows with the loss
+        late = 4 * (weights.trained - weights.learning_rows)
+        gradients = 4 * weights.learning_rows + max(0, late - activations - passing)
     on_card = setting.device == "cuda"
     return {
         "worker": 0 if on_card else WORKER,
-        "base": base_bytes(anatomy, setting),
+        "base": base_bytes(anatomy, setting) + setting.width * weights.new_rows,
         "rows": 4 * weights.rows,
         "lora": 4 * weights.lora,
         "optimizer": (2 if setting.eight_bit and on_card else 8) * weights.trained,
@@ -118,7 +131,7 @@ def _held_besides(anatomy: Anatomy, setting: Setting, activations: int, rows: in
     head = HEAD_COPY * several * setting.width * rows * anatomy.hidden
     if setting.quantised:
         return round(LOADED + NF4_LOADED + max(0, SLACK["nf4"] * activations - NF4_LEFT) + head)
-    way = "peft" if not is_fused(anatomy, setting) else "long" if setting.length > KEEP else "fused"
+    way = "peft" if not is_fused(anatomy, setting) else "long" if setting.length > LONG else "fused"
     return round(LOADED + SLACK[way] * activations + head)
 
 
@@ -143,11 +156,15 @@ def base_bytes(anatomy: Anatomy, setting: Setting) -> int:
     return round(NF4_BYTES * anatomy.layer_parameters) + setting.width * rest
 
 
-def mapped_bytes(anatomy: Anatomy, setting: Setting) -> int:
-    """Of those, what stays in the file on a processor: read where it lies, and given up when memory runs short."""
+def mapped_bytes(anatomy: Anatomy, setting: Setting, *, grown: bool = False) -> int:
+    """Of those, what stays in the file on a processor: read where it lies, and given up when memory runs short.
+
+    Tables that have `grown` are copies.
+    """
     if setting.device == "cuda" or setting.converted:
         return 0
-    whole = setting.width * anatomy.parameters
+    tables = anatomy.vocabulary_parameters(anatomy.rows) if grown else 0
+    whole = setting.width * (anatomy.parameters - tables)
     if setting.quantised:
         return 0
     if not is_fused(anatomy, setting):

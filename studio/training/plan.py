@@ -27,11 +27,15 @@ def make_plan(
 ) -> Plan:
     """Decide every batch of `stage` before it starts, so that a resumed run goes on exactly where it was.
 
+    Chats come `stage.batch` to a batch. Texts (``align``, ``pretrain``) are packed: a batch takes rows until the next
+    one would make it longer than `stage.batch` times `stage.length` tokens, which waits for the batch after it.
+
     Args:
-        stage: Gives batch, accumulation and budget.
+        stage: Gives kind, batch, length, accumulation and budget.
         sources: For each row the number of its dataset.
         tokens: For each row its tokens.
-        weights: For each dataset its share of the mix; shares are kept to within one row at any moment.
+        weights: For each dataset its share of the mix, of the rows of chats and of the tokens of texts; shares are
+            kept to within one row at any moment.
         seed: Of the order.
 
     Raises:
@@ -39,16 +43,31 @@ def make_plan(
     """
     if not sources:
         raise StudioError("training.no_rows", stage=stage.name)
-    draws = draw_rows(sources, weights, seed)
-    each = stage.batch * stage.accumulation
-    steps = _steps(stage, len(sources), tokens, draw_rows(sources, weights, seed), each)
+    packed = stage.kind != "instruct"
+    costs = tokens if packed else [1] * len(tokens)
+    room = stage.batch * stage.length if packed else stage.batch
+
+    def batches() -> Iterator[list[int]]:
+        return pack(draw_rows(sources, costs, weights, seed), costs, room)
+
+    steps = _steps(stage, len(sources), tokens, batches())
     if not 1 <= steps <= MAX_STEPS:
         raise StudioError("training.no_steps", stage=stage.name, steps=steps)
-    batches = [list(islice(draws, stage.batch)) for _ in range(steps * stage.accumulation)]
-    return Plan(batches, steps)
+    return Plan(list(islice(batches(), steps * stage.accumulation)), steps)
 
 
-def draw_rows(sources: Sequence[int], weights: Sequence[float], seed: int) -> Iterator[int]:
+def pack(draws: Iterator[int], costs: Sequence[int], room: int) -> Iterator[list[int]]:
+    """Batches of rows that together cost `room` at most, in the order drawn; a row that costs more stands alone."""
+    batch, filled = list[int](), 0
+    for row in draws:
+        if batch and filled + costs[row] > room:
+            yield batch
+            batch, filled = [], 0
+        batch.append(row)
+        filled += costs[row]
+
+
+def draw_rows(sources: Sequence[int], costs: Sequence[int], weights: Sequence[float], seed: int) -> Iterator[int]:
     """Row numbers without end: the dataset furthest below its share comes next, its rows reshuffled at every pass."""
     order = random.Random(seed)
     members: list[list[int]] = [[] for _ in weights]
@@ -62,8 +81,10 @@ def draw_rows(sources: Sequence[int], weights: Sequence[float], seed: int) -> It
     while True:
         drawn += 1
         source = max(live, key=lambda item: (drawn * weights[item] / total - taken[item], -item))
-        taken[source] += 1
-        yield next(passes[source])
+        row = next(passes[source])
+        taken[source] += costs[row]
+        drawn += costs[row] - 1
+        yield row
 
 
 def _passes(rows: list[int], order: random.Random) -> Iterator[int]:
@@ -72,15 +93,16 @@ def _passes(rows: list[int], order: random.Random) -> Iterator[int]:
         yield from list(rows)
 
 
-def _steps(stage: Stage, rows: int, tokens: Sequence[int], draws: Iterator[int], each: int) -> int:
+def _steps(stage: Stage, rows: int, tokens: Sequence[int], batches: Iterator[list[int]]) -> int:
     budget = stage.budget
     if budget.steps is not None:
         return budget.steps
-    if budget.epochs is not None:
-        return math.ceil(round(budget.epochs * rows / each, 6))
-    assert budget.tokens is not None, budget
-    seen = steps = 0
-    while seen < budget.tokens and steps <= MAX_STEPS:
-        seen += sum(tokens[row] for row in islice(draws, each))
-        steps += 1
-    return steps
+    wanted, seen, count = budget.tokens, 0, 0
+    if wanted is None:
+        assert budget.epochs is not None, budget
+        wanted = max(1, round(budget.epochs * rows))
+    while seen < wanted and count <= MAX_STEPS * stage.accumulation:
+        batch = next(batches)
+        seen += len(batch) if budget.tokens is None else sum(tokens[row] for row in batch)
+        count += 1
+    return math.ceil(count / stage.accumulation)

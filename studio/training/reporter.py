@@ -47,6 +47,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         self.counts = counts
         self.stopped = False
         self.loss: float | None = None
+        self.rows_norm: float | None = None
         self._stage, self._steps = stage, steps
         self._record, self._progress, self._stopping, self._saved = record, progress, stopping, saved
         self._window: deque[tuple[int, int, float]] = deque(maxlen=SPEED_STEPS)
@@ -105,7 +106,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
             time=time.time(),
             loss=loss,
             grad_norm=norm,
-            grad_norm_new=None,
+            grad_norm_new=self.rows_norm,
             learning_rate=rate,
             tokens=self.counts.tokens,
             characters=self.counts.characters,

@@ -1,4 +1,4 @@
-"""One stage from samples to adapter: make its rows, plan its steps, train, answer the fixed prompts."""
+"""The three kinds of stage, each from samples to adapter: what learns, its rows, its steps, the fixed prompts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from datasets import Dataset
 
@@ -17,13 +17,14 @@ from studio.models.files import ModelFiles, document_start
 from studio.models.template import ChatTemplate
 from studio.recipes import Stage
 from studio.settings import Settings
-from studio.training.adapter import save_adapter
+from studio.training.adapter import WEIGHTS, save_adapter
 from studio.training.batches import Report, Row, RowMaker, write_rows
 from studio.training.checkpoints import Counts, checkpoints, save_counts, write_whole
 from studio.training.plan import Plan, make_plan
 from studio.training.prompts import PROMPTS, answer, append_answers
 from studio.training.reporter import Reporter
 from studio.training.trainer import StageTrainer, arguments
+from studio.training.words import Words
 
 ROWS = ".rows.arrow"
 DATA = "data.json"
@@ -35,6 +36,7 @@ class Studio:
 
     model: Any
     tokenizer: Any
+    words: Words | None
     base: ModelFiles
     settings: Settings
     run: Path
@@ -62,16 +64,52 @@ def stage_folder(run: Path, number: int, stage: Stage) -> Path:
     return run / "stages" / f"{number:02d}-{stage.name}"
 
 
-def train_instruct(studio: Studio, stage: Stage, number: int, progress: Progress) -> StageResult:
-    """Teach the model to answer: its own chat template, loss on the answers and their end token (or on everything).
+def align(studio: Studio, stage: Stage, number: int, progress: Progress) -> StageResult:
+    """Teach the vocabulary's rows what they mean, on plain Persian and on pairs, while the layers stand still.
 
-    Goes on from the newest whole checkpoint of the stage, exactly as if it had never been away.
+    Rows of the vocabulary learn as ``stage.rows`` says: the new ones, or whole embeddings and head as in Llama-Persian
+    (arXiv 2412.13375). Texts and pairs are packed whole; pairs have both sides, the one to be learnt last.
 
     Args:
         studio: The run.
         stage: Its data, budget and rates.
         number: Place of the stage in the recipe, from 0.
         progress: Gets the share of this stage that is done.
+
+    Raises:
+        StudioError: As `run_stage`.
+        StoppedError: If stopped while the rows were still being made.
+    """
+    return run_stage(studio, stage, number, _maker(studio, stage, "texts"), progress)
+
+
+def pretrain(studio: Studio, stage: Stage, number: int, progress: Progress) -> StageResult:
+    """Teach Persian by plain text: the adapter on all layers and the rows, documents packed and never cut away.
+
+    Arguments and errors as `align`.
+    """
+    return run_stage(studio, stage, number, _maker(studio, stage, "texts"), progress)
+
+
+def instruct(studio: Studio, stage: Stage, number: int, progress: Progress) -> StageResult:
+    """Teach the model to answer: its own chat template, loss on the answers and their end token (or on everything).
+
+    Arguments and errors as `align`; a model without a chat template is refused.
+    """
+    if not studio.tokenizer.chat_template:
+        raise StudioError("template.missing")
+    return run_stage(studio, stage, number, _maker(studio, stage, "chats"), progress)
+
+
+KINDS: dict[str, Callable[[Studio, Stage, int, Progress], StageResult]] = {
+    "align": align,
+    "pretrain": pretrain,
+    "instruct": instruct,
+}
+
+
+def run_stage(studio: Studio, stage: Stage, number: int, maker: RowMaker, progress: Progress) -> StageResult:
+    """Make the rows, plan the steps and train, from the newest whole checkpoint as if it had never been away.
 
     Raises:
         StudioError: ``data.no_such_dataset``, ``training.no_rows``, ``training.no_trained_token``,
@@ -81,27 +119,44 @@ def train_instruct(studio: Studio, stage: Stage, number: int, progress: Progress
     """
     folder = stage_folder(studio.run, number, stage)
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    template = ChatTemplate.of_tokenizer(studio.tokenizer)
     progress(0.0, "progress.train.rows")
-    rows = prepare_rows(studio, stage, template, folder)
+    rows = prepare_rows(studio, stage, maker, folder)
     plan = make_stage_plan(stage, rows, studio.seed + number)
-    show_answers = _answering(studio, template, number, plan.steps, progress)
+    _choose_learners(studio, stage)
+    show_answers = _answering(studio, maker.template, number, plan.steps, progress)
     newest = next(reversed(checkpoints(folder)), None)
     if newest is None:
         show_answers(0)
     reporter = _reporter(studio, number, plan.steps, progress, show_answers)
     args = arguments(stage, plan, folder, studio.seed, cuda=studio.model.device.type == "cuda")
-    trainer = StageTrainer(studio.model, studio.tokenizer, rows, plan, args, reporter, folder)
+    trainer = StageTrainer(studio.model, studio.tokenizer, rows, plan, args, reporter, folder, stage, studio.words)
     trainer.train_stage(newest)
     if not reporter.stopped:
         finish(studio, folder)
     return StageResult(reporter.stopped, trainer.state.global_step, reporter.loss)
 
 
+def _maker(studio: Studio, stage: Stage, pairs: Literal["chats", "texts"]) -> RowMaker:
+    template = ChatTemplate.of_tokenizer(studio.tokenizer) if studio.tokenizer.chat_template else None
+    # Plain text carries the loss everywhere; so does a chat among it.
+    loss = stage.loss if stage.kind == "instruct" else "all"
+    start = document_start(studio.base.folder)
+    return RowMaker(studio.tokenizer, stage.length, loss, start, template, pairs)
+
+
+def _choose_learners(studio: Studio, stage: Stage) -> None:
+    for name, weight in studio.model.named_parameters():
+        if "lora_" in name:
+            weight.requires_grad_(stage.trains_lora)
+    if studio.words is not None:
+        studio.words.learn(stage.rows)
+
+
 def _answering(
-    studio: Studio, template: ChatTemplate, number: int, steps: int, progress: Progress
+    studio: Studio, template: ChatTemplate | None, number: int, steps: int, progress: Progress
 ) -> Callable[[int], None]:
-    prompts = [template.prompt(prompt) for prompt in PROMPTS]
+    # A base without a template goes on with the question, which shows its Persian as well.
+    prompts = [prompt if template is None else template.prompt(prompt) for prompt in PROMPTS]
 
     def show(step: int) -> None:
         progress(step / steps, "progress.train.answers")
@@ -128,26 +183,27 @@ def finish(studio: Studio, folder: Path) -> None:
 
     def fill(aside: Path) -> None:
         save_adapter(studio.model, aside)
+        if studio.words is not None:
+            studio.words.save(aside)
         save_counts(studio.counts, aside)
 
     write_whole(folder / ".finished", fill)
-    for path in sorted((folder / ".finished").iterdir(), key=lambda path: path.suffix == ".safetensors"):
+    for path in sorted((folder / ".finished").iterdir(), key=lambda path: path.name == WEIGHTS):
         path.rename(folder / path.name)
     (folder / ".finished").rmdir()
     (folder / ROWS).unlink(missing_ok=True)
 
 
-def prepare_rows(studio: Studio, stage: Stage, template: ChatTemplate, folder: Path) -> Dataset:
+def prepare_rows(studio: Studio, stage: Stage, maker: RowMaker, folder: Path) -> Dataset:
     """Rows of all datasets of `stage`, tokenised once and mapped from disk; ``data.json`` tells what became of them.
 
     Raises:
-        StudioError: See `train_instruct`.
+        StudioError: See `run_stage`.
         StoppedError: If stopped meanwhile.
     """
     limit = getattr(studio.model.config.get_text_config(), "max_position_embeddings", None)
     if limit is not None and stage.length > limit:
         raise StudioError("training.length_too_long", length=stage.length, limit=limit)
-    maker = RowMaker(studio.tokenizer, stage.length, stage.loss, document_start(studio.base.folder), template)
     reports = [Report() for _ in stage.data]
     write_rows(_all_rows(studio, stage, maker, reports), folder / ROWS)
     total = sum(report.rows for report in reports)

@@ -19,6 +19,7 @@ from studio.training.checkpoints import checkpoint_folder, prune, save_counts, w
 from studio.training.loss import labelled_loss
 from studio.training.plan import Plan
 from studio.training.reporter import Reporter
+from studio.training.words import Words
 
 CLIP = 1.0
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
@@ -78,10 +79,21 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         args: From `arguments`.
         reporter: Hears of every step.
         folder: Of the stage; checkpoints go below it.
+        stage: Its rates and optimizer.
+        words: The vocabulary's rows that can learn, and where they belong; None without any.
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, rows: Dataset, plan: Plan, args: SFTConfig, reporter: Reporter, folder: Path
+        self,
+        model: Any,
+        tokenizer: Any,
+        rows: Dataset,
+        plan: Plan,
+        args: SFTConfig,
+        reporter: Reporter,
+        folder: Path,
+        stage: Stage,
+        words: Words | None,
     ) -> None:
         super().__init__(
             model=model,
@@ -98,6 +110,7 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         self.remove_callback(ProgressCallback)
         self.loss_is_scaled_for_ga = True  # the loss is divided by the labelled tokens of the whole step
         self._plan, self._reporter, self._folder = plan, reporter, folder
+        self._stage, self._words = stage, words
         causal = model.get_base_model()
         self._body, self._head = causal.get_decoder(), causal.get_output_embeddings().weight
         self._softcap = softcap(causal)
@@ -122,7 +135,31 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
             document_lengths=inputs["document_lengths"],
         ).last_hidden_state
         self._reporter.count(inputs["input_ids"].shape[1], inputs["characters"])
-        return labelled_loss(hidden[0], self._head, inputs["labels"][0], num_items_in_batch, self._softcap)
+        words = self._words
+        rows, first = (None, 0) if words is None else (words.trained.head, words.trained.first)
+        return labelled_loss(
+            hidden[0], self._head, inputs["labels"][0], num_items_in_batch, self._softcap, rows, first
+        )
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """AdamW over the adapter at its rate and the vocabulary's rows at theirs; rows never decay."""
+        lora = [weight for name, weight in self.model.named_parameters() if weight.requires_grad and "lora_" in name]
+        groups = [{"params": lora, "lr": self._stage.rates.lora, "weight_decay": self._stage.weight_decay}]
+        rows = [] if self._words is None else [table for table in self._words.trained.parameters()]
+        rows = [table for table in rows if table.requires_grad]
+        groups.append({"params": rows, "lr": self._stage.rates.rows, "weight_decay": 0.0})
+        self._groups = (lora, rows)
+        self.optimizer = make_optimizer(self._stage, [group for group in groups if group["params"]], self.args.device)
+        return self.optimizer
+
+    def _clip_grad_norm(self, model: Any) -> float | None:
+        """Clip the adapter and the rows each by themselves: one spike of new rows would shrink the adapter's step."""
+        lora, rows = self._groups
+        if self._words is not None:
+            self._words.trained.hold_old()
+        norms = [float(torch.nn.utils.clip_grad_norm_(group, CLIP)) if group else None for group in (lora, rows)]
+        self._reporter.rows_norm = norms[1]
+        return norms[0] if norms[0] is not None else norms[1]
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, Any]], device: torch.device) -> torch.Tensor:
         return torch.stack([batch["labels"].ne(-100).sum() for batch in batch_samples]).sum()
@@ -138,6 +175,8 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         def fill(folder: Path) -> None:
             save_adapter(self.model, folder)
+            if self._words is not None:
+                self._words.save(folder)
             self._save_optimizer_and_scheduler(str(folder))
             self._save_rng_state(str(folder))
             self.state.save_to_json(str(folder / "trainer_state.json"))
@@ -148,3 +187,19 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         load_adapter(self.model, Path(resume_from_checkpoint))
+        if self._words is not None:
+            self._words.load(Path(resume_from_checkpoint))
+
+
+def make_optimizer(stage: Stage, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:
+    """The optimizer of `stage` over parameter groups that carry their rates.
+
+    The eight-bit ones of bitsandbytes need CUDA; on a processor fp32 AdamW does their work, and exactly resumable.
+    """
+    if stage.optimizer == "adamw" or device.type != "cuda":
+        return torch.optim.AdamW(groups, fused=True)
+    from bitsandbytes.optim import AdamW8bit, PagedAdamW8bit
+
+    kind = PagedAdamW8bit if stage.optimizer == "paged_adamw_8bit" else AdamW8bit
+    optimizer: torch.optim.Optimizer = kind(groups)
+    return optimizer

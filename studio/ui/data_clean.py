@@ -151,7 +151,8 @@ def preset_updates(locale: str, kind: Kind) -> list[Any]:
 
 
 def _preset_of(locale: str, preset: str) -> list[Any]:
-    about = parts.paragraph(say(locale, f"clean.preset_info.{preset}"), soft=True)
+    notes = [f"clean.preset_info.{preset}", *(["clean.verse_note"] if preset == "documents" else [])]
+    about = parts.join(parts.paragraph(say(locale, note), soft=True) for note in notes)
     rules = gr.update(choices=_rules(locale, preset), value=[rule.name for rule in _plan(preset).rules if rule.on])
     return [about, rules, _thresholds(preset)]
 

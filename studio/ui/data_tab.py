@@ -12,7 +12,7 @@ from studio.errors import StudioError
 from studio.i18n import say
 from studio.services import datasets
 from studio.services.studio import Studio
-from studio.ui import data_catalogue, data_clean, data_health, data_stored, parts
+from studio.ui import data_catalogue, data_clean, data_health, data_mix, data_stored, parts
 from studio.ui.data_views import found_view, imports_view
 from studio.ui.handlers import guarded, inform
 from studio.ui.widgets import PLAIN, html_block, live_panel
@@ -30,6 +30,7 @@ def panels(studio: Studio) -> dict[str, Any]:
         data_health.PANEL: lambda locale, name: data_health.health_view(locale, studio, name),
         data_clean.PANEL: lambda locale, name: data_clean.cleaning_view(locale, studio, name),
         **data_catalogue.panels(studio),
+        **data_mix.panels(studio),
     }
 
 
@@ -53,6 +54,7 @@ def build(locale: str, studio: Studio) -> None:
         **PLAIN,
     )
     data_stored.build(locale, studio)
+    data_mix.build(locale, studio)
 
 
 def _started(locale: str, name: str) -> str:

@@ -27,6 +27,7 @@ PANELS = (
     "health",
     "cleaning",
     "catalogue",
+    "mixes",
     "board",
     "answers",
     "status",
@@ -40,10 +41,10 @@ PANELS = (
 )
 TEXT = "text\nسارا به باغ رفت\nکتاب خوب است\n"
 EVENTS = ("click", "change", "input", "submit", "tick", "upload", "select", "blur", "then", "success")
-CLOCKS = {"data_names", "vocabulary_choices", "runs", "chat_choices", "merge_choices"}
+CLOCKS = {"data_names", "mix_choices", "vocabulary_choices", "runs", "chat_choices", "merge_choices"}
 ON_OPENING = {"expected_time", "device", "token", "workspace", "estimate_open"}
 FOLLOWING = {"data_preset", "vocabulary_base_of", "vocabulary_name", "vocabulary_keep", "starts_of"}
-AT_ONCE = {"vocabulary_size", "show_run", "chat_stop", "chat_clear", "disk_use"}
+AT_ONCE = {"vocabulary_size", "mix_shares", "show_run", "chat_stop", "chat_clear", "disk_use"}
 ROUND_THE_QUEUE = CLOCKS | ON_OPENING | FOLLOWING | AT_ONCE
 KNOBS = (2e-4, 16, 512, 2, 2, 3407, "")
 

@@ -177,8 +177,8 @@ RECIPES = {
     "misspelt": ({"stagse": 1}, "recipe.invalid", "چنین کلیدی وجود ندارد"),
     "zero": ({"stages": [{**STAGE, "budget": {"steps": 0}}]}, "recipe.invalid", "دست‌کم ۱"),  # type: ignore[dict-item]
     "two": ({"stages": [{**STAGE, "budget": {"steps": 1, "tokens": 1}}]}, "recipe.invalid", "درست یکی"),  # type: ignore[dict-item]
-    "align": ({"stages": [{**STAGE, "kind": "align"}]}, "recipe.kind_not_available", "align"),  # type: ignore[dict-item]
-    "vocabulary": ({"vocabulary": "v"}, "recipe.vocabulary_not_available", "vocabulary"),
+    "align": ({"stages": [{**STAGE, "kind": "align"}]}, "training.rows_need_vocabulary", "واژگان"),  # type: ignore[dict-item]
+    "vocabulary": ({"vocabulary": "v"}, "vocabulary.unknown", "v"),
     "dataset": ({"stages": [{**STAGE, "data": [{"dataset": "none"}]}]}, "data.no_such_dataset", "none"),  # type: ignore[dict-item]
     "base": ({"base": "nonsense"}, "model.bad_reference", "nonsense"),
     "folder": ({"base": "local:/no/such/folder"}, "model.no_such_folder", "/no/such/folder"),

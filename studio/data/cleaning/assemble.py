@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import accumulate, islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from studio.data.sentences import rejoin
 from studio.errors import StudioError
 from studio.jobs.events import Stopping
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 class _Marks:
     """One bit for each of many places."""
@@ -30,6 +34,11 @@ class _Marks:
 
     def add(self, place: int) -> None:
         self._bits[place >> 3] |= 1 << (place & 7)
+
+    def add_all(self, start: int, count: int) -> None:
+        first, last = start >> 3, (start + count + 7) >> 3
+        bits = int.from_bytes(self._bits[first:last], "little") | ((1 << count) - 1) << (start & 7)
+        self._bits[first:last] = bits.to_bytes(last - first, "little")
 
 
 class _Judge:
@@ -60,6 +69,17 @@ class _Judge:
             self._kept.add(first)
         if self._near and near >= 0:
             self._kept.add(near)
+
+    def doubtful(self, found: Verdicts) -> NDArray[np.int64]:
+        """The units of a piece that may be dropped; all others stay if their documents do."""
+        touched = found.unit_bits & self._unit_mask != 0
+        if self._seen:
+            touched |= found.unit_first >= 0
+        return np.flatnonzero(touched)
+
+    def keep_units(self, start: int, count: int) -> None:
+        """Remember units that stay, one behind the other."""
+        self._kept_units.add_all(start, count)
 
     def unit(self, place: int, bits: int, first: int) -> str | None:
         """The rule that drops a unit of a document that stays."""
@@ -106,38 +126,45 @@ def _survivors(
 ) -> Iterator[Sample]:
     """The samples that stay of one piece, whose first document and unit are `row` and `unit` of all."""
     with np.load(piece.task.out.with_suffix(".npz")) as columns:
-        characters_in, bytes_in = columns["characters_in"].tolist(), columns["bytes_in"].tolist()
-        roles = iter(columns["roles"].tolist())
+        sizes, roles = columns["bytes_stored"].tolist(), iter(columns["roles"].tolist())
+        came = {name: int(columns[f"{name}_in"].sum()) for name in ("characters", "bytes")}
     kind = piece.task.kind
-    text, start, place = piece.task.out.with_suffix(".txt").read_bytes().decode(), 0, 0
-    for number, count in enumerate(found.units):
-        units = []
-        for length in found.characters[place : place + count]:
-            units.append(text[start : start + length])
-            start += length
-        whole = "".join(units)
-        size = len(whole.encode())
-        books.read.update(rows=1, characters=characters_in[number], bytes=bytes_in[number])
-        books.normalising["characters"] += characters_in[number] - len(whole)
-        books.normalising["bytes"] += bytes_in[number] - size
-        speakers = islice(roles, count) if kind == "chat" else ()
-        first, near = found.first[number], found.near[number]
-        reason = judge.document(found.bits[number], first, near)
+    books.read.update(rows=piece.documents, **came)
+    books.normalising["characters"] += came["characters"] - int(found.characters.sum())
+    books.normalising["bytes"] += came["bytes"] - sum(sizes)
+    text = piece.task.out.with_suffix(".txt").read_bytes().decode()
+    ends = np.concatenate(([0], np.cumsum(found.units)))
+    starts = np.concatenate(([0], np.cumsum(found.characters, dtype=np.int64)))[ends].tolist()
+    doubtful = judge.doubtful(found)
+    doubts, places = np.searchsorted(doubtful, ends).tolist(), ends.tolist()
+    columns_of = zip(found.bits.tolist(), found.first.tolist(), found.near.tolist(), strict=True)
+    for number, (bits, first, near) in enumerate(columns_of):
+        place, count = places[number], places[number + 1] - places[number]
+        whole = text[starts[number] : starts[number + 1]]
+        speakers = list(islice(roles, count)) if kind == "chat" else []
+        said = [] if kind == "text" else _cut(whole, found.characters[place : place + count])
+        reason = judge.document(bits, first, near)
         if reason is not None:
-            shown = whole if kind == "text" else "\n".join(units)
+            shown = whole if kind == "text" else "\n".join(said)
             books.drop(reason, row + number, whole, whole_row=True, shown=shown)
-            reasons.row(reason, units=count)
+            reasons.row(reason, count)
         elif kind != "text":
             judge.keep(row + number, first, near)
-            reasons.row(None, units=count)
-            yield _whole_sample(kind, units, speakers)
+            reasons.row(None, count)
+            yield _whole_sample(kind, said, speakers)
         else:
-            left = _left(units, found, place, judge, books, reasons, row + number, unit)
-            reasons.row(None if left else NOTHING_LEFT)
+            some = doubtful[doubts[number] : doubts[number + 1]].tolist()
+            dropped: dict[int, str] = {}
+            if some:
+                here = slice(place, place + count)
+                left = _left(whole, found, here, some, sizes[number], judge, books, row + number, unit, dropped)
+            else:
+                judge.keep_units(unit + place, count)
+                left = _strip(whole, books, row + number)
+            reasons.row(None if left else NOTHING_LEFT, count, dropped)
             if left:
                 judge.keep(row + number, first, near)
                 yield Text(left)
-        place += count
 
 
 def _whole_sample(kind: Kind, units: list[str], roles: Iterable[int]) -> Sample:
@@ -147,23 +174,56 @@ def _whole_sample(kind: Kind, units: list[str], roles: Iterable[int]) -> Sample:
     return Chat(tuple(Message(ROLES[role], said) for role, said in zip(roles, units, strict=True)))
 
 
+def _cut(whole: str, lengths: Iterable[int]) -> list[str]:
+    ends = list(accumulate(lengths))
+    return [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _strip(whole: str, books: Books, row: int) -> str:
+    """A document that stays whole, but for blanks at its ends."""
+    left = whole.strip()
+    if len(left) < len(whole):
+        books.joining["characters"] += len(whole) - len(left)
+        books.joining["bytes"] += len(whole.replace(left, "", 1).encode()) if left else len(whole.encode())
+    if not left:
+        books.drop_rest(row)
+    return left
+
+
 def _left(
-    units: list[str], found: Verdicts, place: int, judge: _Judge, books: Books, reasons: Reasons, row: int, unit: int
+    whole: str,
+    found: Verdicts,
+    here: slice,
+    doubtful: list[int],
+    size: int,
+    judge: _Judge,
+    books: Books,
+    row: int,
+    unit: int,
+    dropped: dict[int, str],
 ) -> str:
-    """What stays of a document; "" if nothing does."""
-    kept, lost_characters, lost_bytes = list[bool](), 0, 0
-    for index, text in enumerate(units, start=place):
-        reason = judge.unit(unit + index, found.unit_bits[index], found.unit_first[index])
-        kept.append(reason is None)
-        reasons.unit(reason)
+    """What stays of a document of `size` bytes whose units lie `here` in the piece; "" if nothing does.
+
+    `dropped` receives the rule of each unit that goes, by its place in the document.
+    """
+    lost_characters, lost_bytes, place = 0, 0, here.start
+    units = _cut(whole, found.characters[here].tolist())
+    kept = [True] * len(units)
+    verdicts = zip(doubtful, found.unit_bits[doubtful].tolist(), found.unit_first[doubtful].tolist(), strict=True)
+    for index, bits, first in verdicts:
+        judge.keep_units(unit + place, index - place)
+        place = index + 1
+        reason = judge.unit(unit + index, bits, first)
         if reason is not None:
-            body = text.strip()
-            books.drop(reason, row, body, whole_row=False)
-            lost_characters, lost_bytes = lost_characters + len(body), lost_bytes + len(body.encode())
+            kept[index - here.start] = False
+            dropped[index - here.start] = reason
+            body = units[index - here.start].strip()
+            lost_bytes += books.drop(reason, row, body, whole_row=False)
+            lost_characters += len(body)
+    judge.keep_units(unit + place, here.stop - place)
     left = rejoin(units, kept)
-    whole = "".join(units)
     books.joining["characters"] += len(whole) - len(left) - lost_characters
-    books.joining["bytes"] += len(whole.encode()) - len(left.encode()) - lost_bytes
+    books.joining["bytes"] += size - len(left.encode()) - lost_bytes
     if not left:
         books.drop_rest(row)
     return left

@@ -60,6 +60,28 @@ def find_near(signatures: Path, count: int, similarity: float, scratch: Path) ->
     return out
 
 
+def link_bands(signatures: Path, count: int, scratch: Path) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Places of documents that have a band in common with an earlier one, and the places of the first such.
+
+    Nothing is verified: more are linked than are alike, and all that `find_near` finds, however it orders them.
+    """
+    with signatures.open("rb") as rows:
+        yield from _alike(_bands(rows.fileno(), count), count * BANDS, scratch)
+
+
+def link_keys(
+    keys: Iterable[tuple[NDArray[np.uint64], NDArray[np.int64]]], count: int, scratch: Path
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Places whose key stood before, and the places where it stood first.
+
+    Args:
+        keys: Keys and their places, block by block; a place may have several.
+        count: About how many keys there are.
+        scratch: An empty folder.
+    """
+    yield from _alike(keys, count, scratch)
+
+
 def _head(file: int, found: NDArray[np.int64], start: int, first: int) -> int:
     # Who is like one that is like another stands for that other.
     before = found[first - start] if first >= start else np.frombuffer(os.pread(file, 8, first * 8), np.int64)[0]

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from studio.data.cleaning import pieces, repetition, sides
+from studio.data.cleaning import pieces, repetition, sides, sieves
+from studio.data.cleaning.crowd import Spans
 from studio.data.cleaning.pieces import Piece
 from studio.data.language import THRESHOLD
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Unit = Literal["sentence", "line", "document", "chat", "pair"]
 Preset = Literal["llama_persian", "documents", "chats", "pairs"]
 Check = Callable[[Piece, float], bool]
+Sieve = Callable[[Spans, float], "NDArray[np.bool_]"]
 
 CONTAMINATION_WORDS = 8
 NEAR = 0.8
@@ -28,6 +34,8 @@ class Rule:
         check: Whether a piece is dropped under a value; None where other pieces decide (`studio.data.cleaning.dedup`).
         value: The threshold unless the user sets another: a whole number, a share up to 1, or a factor above 1; None
             for a rule that has none.
+        sieve: Which of many pieces `check` may drop, so that it need not look at the others; None for all.
+        exact: Whether the sieve holds just those that `check` drops, so that it need not look at any.
         on: Whether it drops unless the user says so.
     """
 
@@ -35,6 +43,8 @@ class Rule:
     unit: Unit
     check: Check | None = None
     value: float | None = None
+    sieve: Sieve | None = None
+    exact: bool = False
     on: bool = True
 
 
@@ -66,12 +76,12 @@ def _across(unit: Unit) -> tuple[Rule, ...]:
 PLANS: dict[Preset, Plan] = {
     # Llama-Persian (arXiv 2412.13375): sentences go, what is left of a document stays.
     "llama_persian": Plan(
-        (Rule("empty", "document", pieces.is_empty), *_across("document")),
+        (Rule("empty", "document", pieces.is_empty, None, sieves.empty, True), *_across("document")),
         (
-            Rule("few_words", "sentence", pieces.has_few_words, 5),
-            Rule("boilerplate", "sentence", pieces.has_boilerplate),
-            Rule("code", "sentence", pieces.has_code),
-            Rule("language", "sentence", pieces.is_other_language, THRESHOLD),
+            Rule("few_words", "sentence", pieces.has_few_words, 5, sieves.few_words, True),
+            Rule("boilerplate", "sentence", pieces.has_boilerplate, None, sieves.phrases),
+            Rule("code", "sentence", pieces.has_code, None, sieves.code, True),
+            Rule("language", "sentence", pieces.is_other_language, THRESHOLD, sieves.other_language),
             Rule("seen", "sentence"),
         ),
         "sentence",
@@ -79,20 +89,20 @@ PLANS: dict[Preset, Plan] = {
     # FineWeb-2, configs/fas_Arab.yml; its 0.85 for the language is GlotLID's, which is another scale.
     "documents": Plan(
         (
-            Rule("empty", "document", pieces.is_empty),
-            Rule("language", "document", pieces.is_other_language, THRESHOLD),
-            Rule("few_words", "document", pieces.has_few_words, 50),
-            Rule("word_length", "document", pieces.has_odd_words),
-            Rule("symbols", "document", pieces.has_symbols, 0.1),
-            Rule("letters", "document", pieces.has_few_letters, 0.812),
-            Rule("stop_words", "document", pieces.has_few_stop_words, 2),
-            Rule("line_ends", "document", pieces.has_open_lines, 0.2),
-            Rule("new_lines", "document", pieces.has_many_lines, 0.15),
-            Rule("repeated_lines", "document", repetition.repeats_lines, 0.246),
-            Rule("repeated_words", "document", repetition.repeats_words),
+            Rule("empty", "document", pieces.is_empty, None, sieves.empty, True),
+            Rule("language", "document", pieces.is_other_language, THRESHOLD, sieves.other_language),
+            Rule("few_words", "document", pieces.has_few_words, 50, sieves.few_words, True),
+            Rule("word_length", "document", pieces.has_odd_words, None, sieves.odd_words, True),
+            Rule("symbols", "document", pieces.has_symbols, 0.1, sieves.symbols),
+            Rule("letters", "document", pieces.has_few_letters, 0.812, sieves.few_letters, True),
+            Rule("stop_words", "document", pieces.has_few_stop_words, 2, sieves.few_stop_words, True),
+            Rule("line_ends", "document", pieces.has_open_lines, 0.2, sieves.open_lines, True),
+            Rule("new_lines", "document", pieces.has_many_lines, 0.15, sieves.many_lines, True),
+            Rule("repeated_lines", "document", repetition.repeats_lines, 0.246, sieves.same_lines),
+            Rule("repeated_words", "document", repetition.repeats_words, None, sieves.repeats),
             *_across("document"),
         ),
-        (Rule("boilerplate", "line", pieces.has_boilerplate),),
+        (Rule("boilerplate", "line", pieces.has_boilerplate, None, sieves.phrases),),
         "line",
     ),
     "chats": Plan(
@@ -101,7 +111,7 @@ PLANS: dict[Preset, Plan] = {
             Rule("roles", "chat", pieces.has_bad_roles),
             Rule("repeated_turns", "chat", pieces.repeats_turns),
             Rule("truncated", "chat", pieces.is_cut_off),
-            Rule("language", "chat", pieces.is_other_language, THRESHOLD),
+            Rule("language", "chat", pieces.is_other_language, THRESHOLD, sieves.other_language),
             *_across("chat"),
         ),
         (),

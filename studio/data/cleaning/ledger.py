@@ -107,18 +107,20 @@ class Books:
         self.normalising: Counter[str] = Counter()
         self.joining: Counter[str] = Counter()
 
-    def drop(self, rule: str, row: int, text: str, *, whole_row: bool, shown: str | None = None) -> None:
-        """Enter a dropped piece; `text` is all that goes with it, `shown` the same as an example shows it."""
+    def drop(self, rule: str, row: int, text: str, *, whole_row: bool, shown: str | None = None) -> int:
+        """Enter a dropped piece: `text` is all that goes with it, `shown` the same for eyes; returns its bytes."""
         sums = self._sums.setdefault(rule, Counter())
         sums["units"] += 1
         sums["rows"] += whole_row
         sums["characters"] += len(text)
-        sums["bytes"] += len(text.encode())
+        size = len(text.encode())
+        sums["bytes"] += size
         kept = self._examples.setdefault(rule, [])
         place = len(kept) if len(kept) < EXAMPLES else self._chance.randrange(sums["units"])
         if place < EXAMPLES:
             begins = (text if shown is None else shown)[:EXAMPLE_CHARACTERS].strip()
             kept[place : place + 1] = [Example(row=row, text=begins)]
+        return size
 
     def drop_rest(self, row: int) -> None:
         """Enter a row of which no unit is left."""

@@ -14,10 +14,11 @@ BOILERPLATE = PRESETS / "boilerplate.txt"
 WORD_LENGTHS = (2, 9)
 LONG_ANSWER = 200
 _HALF_SPACE = "\u200c"
-_CODE = re.compile(r"[{}<>\\|=^~`;]")
+CODE_SIGNS = "{}<>\\|=^~`;"
+_CODE = re.compile(f"[{re.escape(CODE_SIGNS)}]")
 _LETTER = re.compile(r"[^\W\d_]")
-_STOP_WORDS = frozenset(("در", "و", "،", "به", "از", "که", "است", "این", "را", "با", "یک"))
-_LINE_ENDS = (".", "!", "?", "؟", "…", "»", "”", '"', "'", "؛", ":", ")")
+STOP_WORDS = frozenset(("در", "و", "،", "به", "از", "که", "است", "این", "را", "با", "یک"))
+LINE_ENDS = (".", "!", "?", "؟", "…", "»", "”", '"', "'", "؛", ":", ")")
 _STOPS = re.compile(r"[.!?؟…]\s")
 
 
@@ -62,13 +63,14 @@ def has_code(piece: Piece, _: float) -> bool:
 
 def is_other_language(piece: Piece, threshold: float) -> bool:
     """P(Persian) is below `threshold`."""
-    piece.guess = guess_quickly(piece.text, piece.words, threshold)
+    if piece.guess is None:
+        piece.guess = guess_quickly(piece.text, piece.words, threshold)
     return piece.guess.persian < threshold
 
 
 def has_boilerplate(piece: Piece, _: float) -> bool:
     """A phrase of ``presets/boilerplate.txt``."""
-    phrases = _boilerplate()
+    phrases = boilerplate()
     if phrases.keys().isdisjoint(piece.words):
         return False
     text = " ".join(piece.words)
@@ -83,7 +85,8 @@ def _stands_in(phrase: str, text: str) -> bool:
 
 
 @cache
-def _boilerplate() -> dict[str, tuple[str, ...]]:
+def boilerplate() -> dict[str, tuple[str, ...]]:
+    """The phrases, by a word of theirs."""
     # By their longest word, the last one left out since a full stop may follow it: a sentence then costs one look into
     # a set, and few look further. Pages write «ثبت‌نام» and «ثبت نام»: both are made here.
     found: dict[str, tuple[str, ...]] = {}
@@ -117,13 +120,13 @@ def has_few_letters(piece: Piece, least: float) -> bool:
 
 def has_few_stop_words(piece: Piece, least: float) -> bool:
     """Fewer than `least` of the ten commonest words of Persian."""
-    return len(_STOP_WORDS.intersection(piece.words)) < least
+    return len(STOP_WORDS.intersection(piece.words)) < least
 
 
 def has_open_lines(piece: Piece, least: float) -> bool:
     """Less than the share `least` of the lines ends like a sentence; verse does so."""
     lines = [line.rstrip() for line in piece.text.split("\n") if not line.isspace() and line]
-    return sum(line.endswith(_LINE_ENDS) for line in lines) < least * len(lines)
+    return sum(line.endswith(LINE_ENDS) for line in lines) < least * len(lines)
 
 
 def has_many_lines(piece: Piece, most: float) -> bool:

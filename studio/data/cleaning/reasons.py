@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,14 +33,13 @@ class Reasons:
         self._numbers[None] = 0
         self._found = (bytearray(), bytearray())
 
-    def row(self, reason: str | None, units: int = 0) -> None:
-        """Enter a row, and `units` of it that were not looked at one by one."""
+    def row(self, reason: str | None, units: int, dropped: Mapping[int, str] | None = None) -> None:
+        """Enter a row of so many `units`; `dropped` has the rules of those that went by themselves, by their place."""
         self._found[0].append(self._numbers[reason])
+        start = len(self._found[1])
         self._found[1].extend(bytes(units))
-
-    def unit(self, reason: str | None) -> None:
-        """Enter a unit of the next row."""
-        self._found[1].append(self._numbers[reason])
+        for place, rule in (dropped or {}).items():
+            self._found[1][start + place] = self._numbers[rule]
 
     def end_piece(self) -> None:
         """Write down what came since the last piece."""

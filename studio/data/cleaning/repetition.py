@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import accumulate
 
 from studio.data.cleaning.pieces import Piece
 
@@ -38,24 +39,28 @@ def _top_repeats(piece: Piece) -> bool:
 
 
 def _all_repeat(piece: Piece) -> bool:
-    words = piece.words
-    groups = len(words) - min(ALL) + 1
-    # Most documents repeat no five words at all, and then no longer group: one set answers for six sizes.
-    if groups < 2 or len(set(zip(*(words[start:] for start in range(min(ALL))), strict=False))) == groups:
-        return False
-    return any(_repeated(words, size) > most * len(piece.text) for size, most in ALL.items())
+    for size, most in ALL.items():
+        repeated = _repeated(piece.words, size)
+        if repeated > most * len(piece.text):
+            return True
+        if not repeated:
+            return False  # nor does a longer group
+    return False
 
 
 def _repeated(words: list[str], size: int) -> int:
     """Characters in groups of `size` words that stood before, groups not overlapping."""
+    groups = list(zip(*(words[start:] for start in range(size)), strict=False))
+    if len(set(groups)) == len(groups):
+        return 0
+    ends = list(accumulate(map(len, words), initial=0))
     seen: set[tuple[str, ...]] = set()
     characters = place = 0
-    while place <= len(words) - size:
-        group = tuple(words[place : place + size])
-        if group in seen:
-            characters += sum(map(len, group))
+    while place < len(groups):
+        if groups[place] in seen:
+            characters += ends[place + size] - ends[place]
             place += size
         else:
-            seen.add(group)
+            seen.add(groups[place])
             place += 1
     return characters

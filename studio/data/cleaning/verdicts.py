@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,9 @@ from studio.data.cleaning.dedup import find_first, find_near
 from studio.data.cleaning.hashing import SIGNATURE_BYTES
 from studio.data.cleaning.measure import Measured
 from studio.data.cleaning.switches import Switches
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 DOCUMENTS, UNITS = "verdicts-documents.parquet", "verdicts-units.parquet"
 
@@ -26,15 +29,15 @@ _UNIT = pa.schema([("characters", pa.int32()), ("bits", pa.uint16()), ("first", 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """The verdicts on one piece of the parent: lists of equal length for its documents and for their units."""
+    """The verdicts on one piece of the parent: columns of equal length for its documents and for their units."""
 
-    units: list[int]
-    bits: list[int]
-    first: list[int]
-    near: list[int]
-    characters: list[int]
-    unit_bits: list[int]
-    unit_first: list[int]
+    units: NDArray[np.int32]
+    bits: NDArray[np.uint16]
+    first: NDArray[np.int64]
+    near: NDArray[np.int64]
+    characters: NDArray[np.int32]
+    unit_bits: NDArray[np.uint16]
+    unit_first: NDArray[np.int64]
 
 
 def write_verdicts(pieces: Sequence[Measured], switches: Switches, folder: Path, scratch: Path) -> None:
@@ -66,12 +69,8 @@ def read_verdicts(folder: Path) -> Iterator[Verdicts]:
     """The verdicts piece by piece."""
     with pq.ParquetFile(folder / DOCUMENTS) as documents, pq.ParquetFile(folder / UNITS) as units:
         for number in range(documents.num_row_groups):
-            whole = documents.read_row_group(number).to_pydict()
-            parts = units.read_row_group(number).to_pydict()
-            yield Verdicts(
-                whole["units"], whole["bits"], whole["first"], whole["near"],
-                parts["characters"], parts["bits"], parts["first"],
-            )  # fmt: skip
+            columns = [*documents.read_row_group(number).columns, *units.read_row_group(number).columns]
+            yield Verdicts(*(column.to_numpy() for column in columns))
 
 
 def _find_near(pieces: Sequence[Measured], documents: int, switches: Switches, scratch: Path) -> Path:

@@ -17,8 +17,14 @@ from studio.chat.events import Event, Finished, Piece, Refused, Started
 from studio.chat.requests import Message, Request, Sampling
 from studio.errors import StudioError
 from studio.models.files import ModelFiles
-from studio.models.load import load_base
+from studio.models.load import load_adapted, load_base
+from studio.models.new_rows import NewRows
+from studio.recipes import Lora
+from studio.tokenizer.rows import save_rows
+from studio.training.adapter import add_adapter, save_adapter
+from tests.tiny import CHAT_TEMPLATE
 from tests.unit.chat.conftest import GREEDY, QUESTION, ask
+from tests.unit.tokenizer.expansion import build_base, learn_for
 
 Files = dict[str, ModelFiles]
 
@@ -204,6 +210,40 @@ def test_a_full_context_ends_the_answer(engine: Engine) -> None:
 def test_nothing_asked_is_refused(engine: Engine, messages: tuple[Message, ...]) -> None:
     events = list(engine.generate([Request(side="base", messages=messages)]))
     assert [event.error for event in events if isinstance(event, Refused)] == ["chat.empty"]
+
+
+@pytest.mark.parametrize("padding", [0, 64])
+def test_a_side_with_a_vocabulary_of_its_own_leaves_the_base_alone(
+    files: Files, adapters: dict[str, Path], tmp_path: Path, padding: int
+) -> None:
+    """The side answers as the model with the rows in its tables does, the base as if there were no such rows."""
+    base = build_base(tmp_path / "base", tied=True, rows=None if padding == 0 else 512)
+    vocabulary = learn_for(base.folder, tmp_path / "words")
+    (tmp_path / "words" / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf8")
+    (base.folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf8")
+    torch.manual_seed(4)
+    rows = NewRows(torch.arange(vocabulary.first, vocabulary.first + vocabulary.added), torch.randn(40, 32), None)
+    adapter = add_adapter(load_base(base)[0], Lora(rank=4), "local:tiny", 0)
+    save_adapter(adapter, tmp_path / "words")
+    save_rows(tmp_path / "words", rows, vocabulary)
+    words = tmp_path / "words"
+    run = replace(
+        base, reference="run:words", tokenizer_folder=words, adapter=words, rows=words / "new_rows.safetensors"
+    )
+    engine = Engine({"run:words": run, "base": base}.__getitem__)
+    requests = [Request(side=side, messages=QUESTION, sampling=GREEDY) for side in ("base", "run:words", "base")]
+    told = finished(list(engine.generate(requests)))
+    model, tokenizer = load_adapted(run)
+    prompt = tokenizer.apply_chat_template(
+        [message.model_dump() for message in QUESTION], add_generation_prompt=True, return_dict=False
+    )
+    assert max(prompt) >= vocabulary.first, "the question is spelt with new tokens"
+    out = model.generate(input_ids=torch.tensor([prompt]), max_new_tokens=GREEDY.max_new_tokens, do_sample=False)
+    assert told[1].text == tokenizer.decode(out[0, len(prompt) :], skip_special_tokens=True).rstrip("\ufffd")
+    assert told[0].text == told[2].text == plain(base, requests[0])[1]
+    assert told[0].text != told[1].text
+    held = sum(weight.nbytes for weight in {id(each): each for each in load_base(base)[0].parameters()}.values())
+    assert engine.weights < held + 40 * 32 * 4 + 200_000
 
 
 def test_another_base_is_refused(files: Files, tmp_path: Path, copy_model: Callable[[Path], Path]) -> None:

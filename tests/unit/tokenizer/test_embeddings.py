@@ -10,12 +10,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from studio.errors import StudioError
+from studio.models.files import ROWS
 from studio.models.load import load_base
-from studio.tokenizer.embeddings import NewRows, Tables, closed_form, spell, tables_of, weighted_mean
+from studio.models.new_rows import NewRows, place_rows, table_length
+from studio.tokenizer.embeddings import Tables, closed_form, spell, tables_of, weighted_mean
 from studio.tokenizer.families import read_family
 from studio.tokenizer.report import load
-from studio.tokenizer.rows import load_rows, place_rows, save_rows, table_length
-from studio.tokenizer.starts import ROWS
+from studio.tokenizer.rows import load_rows, save_rows
 from tests.unit.tokenizer.expansion import build_base, learn_for
 from tests.unit.tokenizer.families import byte_fallback, write
 

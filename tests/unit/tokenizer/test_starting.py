@@ -13,17 +13,18 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from studio.errors import StudioError
 from studio.evaluation.bits import bits_per_byte
-from studio.models.files import ModelFiles
+from studio.models.files import ROWS, ModelFiles
 from studio.models.load import load_base
+from studio.models.new_rows import place_rows
 from studio.models.tokenizer import load_tokenizer
 from studio.publish.expanded import expand
 from studio.tokenizer import fitting
 from studio.tokenizer.corpus import Part, sample_passages
 from studio.tokenizer.embeddings import closed_form, spell, tables_of
 from studio.tokenizer.fitting import Budget, Guarded, fit, guard, write_freely
-from studio.tokenizer.rows import load_rows, place_rows
+from studio.tokenizer.rows import load_rows
 from studio.tokenizer.starting import make_starts
-from studio.tokenizer.starts import METHODS, ROWS, Started, pick, read_starts
+from studio.tokenizer.starts import METHODS, Started, pick, read_starts
 from studio.tokenizer.vocabulary import Vocabulary, read_vocabulary
 from tests.tiny import SENTENCES
 from tests.unit.tokenizer.expansion import build_base, learn_for

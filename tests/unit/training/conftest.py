@@ -1,4 +1,4 @@
-"""A tokenizer, a workspace with three small datasets, and a way to train in it."""
+"""A tokenizer, a workspace with three small datasets, a vocabulary for a run, and a way to train in it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from studio.data.mapping import make_mapping
 from studio.data.stored import import_files
 from studio.jobs.events import MetricRow
 from studio.models.files import locate
+from studio.models.load import load_base
+from studio.models.tokenizer import load_tokenizer
 from studio.recipes import override, parse_recipe
 from studio.settings import Settings
+from studio.tokenizer.embeddings import closed_form, tables_of
+from studio.tokenizer.rows import save_rows
 from studio.training import curriculum
 from studio.training.curriculum import TrainResult
-from tests.tiny import tiny_tokenizer
+from tests.tiny import SENTENCES, tiny_tokenizer
+from tests.unit.tokenizer.expansion import learn_for
 
 CHATS = [
     [("user", "سلام! حالت چطور است؟"), ("assistant", "خوبم، ممنون.")],
@@ -38,7 +43,9 @@ def settings(tmp_path: Path) -> Settings:
     found = Settings(tmp_path / "workspace")
     chats = [{"messages": [{"role": role, "content": text} for role, text in chat]} for chat in CHATS * 4]
     pairs = [{"fa": f"گربهٔ {number} خوابید.", "en": f"Cat {number} slept."} for number in range(6)]
+    texts = [{"text": f"{sentence} {number}"} for number, sentence in enumerate(SENTENCES * 3)]
     for name, rows, mapping in (
+        ("texts", texts, make_mapping("text", text="text")),
         ("chats", chats, make_mapping("messages", messages="messages")),
         ("pairs", pairs, make_mapping("pair", fa="fa", en="en")),
     ):
@@ -54,6 +61,22 @@ def settings(tmp_path: Path) -> Settings:
             stopping=lambda: False,
         )
     return found
+
+
+@pytest.fixture
+def words(settings: Settings, tiny_model: Path) -> Callable[[str], Path]:
+    """Gives the run of a name 40 new tokens of its own, each starting at the mean of what spelt it."""
+
+    def give(run: str) -> Path:
+        folder = settings.runs / run / "vocabulary"
+        vocabulary = learn_for(tiny_model, folder)
+        files = locate(f"local:{tiny_model}", settings)
+        model, _ = load_base(files, dtype=torch.float32)
+        rows = closed_form("mean", vocabulary, load_tokenizer(folder).get_vocab(True), tables_of(model), 0)
+        save_rows(folder, rows, vocabulary)
+        return folder
+
+    return give
 
 
 @pytest.fixture

@@ -62,5 +62,6 @@ def test_over_four_bits_the_adapter_stays_in_fp32(files: ModelFiles, tmp_path: P
         saved=lambda step: None,
     )  # fmt: skip
     rows = Dataset.from_list([{"input_ids": [3, 40, 50], "labels": [-100, 40, 50], "characters": 3}])
-    StageTrainer(adapted, tokenizer, rows, plan, arguments(stage, plan, tmp_path, 0, cuda=False), reporter, tmp_path)
+    args = arguments(stage, plan, tmp_path, 0, cuda=False)
+    StageTrainer(adapted, tokenizer, rows, plan, args, reporter, tmp_path, stage, None)
     assert {parameter.dtype for parameter in adapted.parameters() if parameter.requires_grad} == {torch.float32}

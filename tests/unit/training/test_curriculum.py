@@ -132,8 +132,6 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(train: T
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        (["stages.0.kind=align"], "recipe.kind_not_available"),
-        (["vocabulary=mine"], "recipe.vocabulary_not_available"),
         (["stages.0.data.0.dataset=gone"], "data.no_such_dataset"),
         (["stages.0.length=5000"], "training.length_too_long"),
         (["stages.0.length=16"], "training.all_too_long"),

@@ -22,13 +22,13 @@ def stage(**budget: Any) -> Stage:
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 300), st.integers(0, 5))
 def test_the_mix_holds_its_shares_at_any_moment(weights: list[int], drawn: int, seed: int) -> None:
     sources = [source for source in range(len(weights)) for _ in range(source + 1)]
-    taken = Counter(sources[row] for row in islice(draw_rows(sources, weights, seed), drawn))
+    taken = Counter(sources[row] for row in islice(draw_rows(sources, [1] * len(sources), weights, seed), drawn))
     for source, weight in enumerate(weights):
         assert abs(taken[source] - drawn * weight / sum(weights)) < len(weights)
 
 
 def test_every_row_comes_once_before_any_comes_twice() -> None:
-    rows = list(islice(draw_rows([0] * 7, [1.0], 3), 14))
+    rows = list(islice(draw_rows([0] * 7, [1] * 7, [1.0], 3), 14))
     assert sorted(rows[:7]) == sorted(rows[7:]) == list(range(7))
     assert rows[:7] != rows[7:]
 

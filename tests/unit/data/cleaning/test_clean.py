@@ -197,7 +197,7 @@ def test_several_processes_find_the_same(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_stop_or_a_fault_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parent = store(tmp_path, "in", [Text(PROSE)])
+    parent = store(tmp_path, "in", [Text(f"{PROSE} کوتاه بود.")])
     for options, code in (
         ({"stopping": lambda: True}, "job.stopped"),
         ({"free": lambda _: incoming.RESERVE_BYTES + 10}, "disk.too_small"),
