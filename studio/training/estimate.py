@@ -132,44 +132,50 @@ def estimate(recipe: Recipe, base: Base, device: Device, *, new_rows: int = 0, k
         StudioError: ``training.bad_targets``.
     """
     known = known or Known()
-    anatomy = base.anatomy
-    targets = anatomy.targets(None if recipe.lora.targets == "auto" else recipe.lora.targets)
-    ever = any(stage.trains_lora for stage in recipe.stages)
+    targets = base.anatomy.targets(None if recipe.lora.targets == "auto" else recipe.lora.targets)
     adapter = lora_parameters(targets, recipe.lora.rank, dora=recipe.lora.dora)
-    new = anatomy.vocabulary_parameters(new_rows)
-    whole = any(stage.rows == "all" for stage in recipe.stages)
-    beside = anatomy.vocabulary_parameters(anatomy.rows + new_rows) if whole else new
-    found, begun = [], False
+    begun, stages = False, []
     for stage in recipe.stages:
         begun = begun or stage.trains_lora
-        rows = _trained_rows(anatomy, stage, new_rows)
-        trained = rows + (adapter if stage.trains_lora else 0)
-        learning = beside if stage.rows != "frozen" else 0  # of whole tables old rows are only held still
-        held = Weights(
-            lora=adapter if ever else 0,
-            rows=beside,
-            trained=learning + (adapter if stage.trains_lora else 0),
-            learning_rows=learning,
-            new_rows=new,
-        )
         setting = _setting(recipe, stage, base, device, targets)
-        tokens = _tokens(stage, known)
-        seconds = None if known.speed is None or tokens is None else tokens / known.speed
-        found.append(
-            StageEstimate(
-                name=stage.name,
-                kind=stage.kind,
-                parameters=anatomy.parameters + anatomy.vocabulary_parameters(new_rows) + (adapter if begun else 0),
-                trainable=trained,
-                memory=memory(anatomy, setting, held),
-                mapped_bytes=mapped_bytes(anatomy, setting, grown=new > 0),
-                tokens=tokens,
-                seconds=seconds,
-                disk_bytes=_disk(adapter if begun else 0, beside, held.trained),
-                cost=None if seconds is None or known.price is None else known.price * seconds / 3600,
-            )
-        )
-    return Estimate(tuple(found), device.memory_free, anatomy.left_out)
+        held = _weights(recipe, stage, base.anatomy, adapter, new_rows)
+        stages.append(_stage(stage, base.anatomy, setting, held, adapter if begun else 0, known))
+    return Estimate(tuple(stages), device.memory_free, base.anatomy.left_out)
+
+
+def _weights(recipe: Recipe, stage: Stage, anatomy: Anatomy, adapter: int, new_rows: int) -> Weights:
+    new = anatomy.vocabulary_parameters(new_rows)
+    whole = any(each.rows == "all" for each in recipe.stages)
+    beside = anatomy.vocabulary_parameters(anatomy.rows + new_rows) if whole else new
+    learning = beside if stage.rows != "frozen" else 0  # of whole tables old rows are only held still
+    return Weights(
+        lora=adapter if any(each.trains_lora for each in recipe.stages) else 0,
+        rows=beside,
+        trained=learning + (adapter if stage.trains_lora else 0),
+        learning_rows=learning,
+        new_rows=new,
+    )
+
+
+def _stage(
+    stage: Stage, anatomy: Anatomy, setting: Setting, held: Weights, adapter: int, known: Known
+) -> StageEstimate:
+    """`stage` with `adapter` weights of LoRA that have begun to learn by then."""
+    tokens = _tokens(stage, known)
+    seconds = None if known.speed is None or tokens is None else tokens / known.speed
+    rows = _trained_rows(anatomy, stage, held.new_rows // (anatomy.sides * anatomy.hidden))
+    return StageEstimate(
+        name=stage.name,
+        kind=stage.kind,
+        parameters=anatomy.parameters + held.new_rows + adapter,
+        trainable=rows + (adapter if stage.trains_lora else 0),
+        memory=memory(anatomy, setting, held),
+        mapped_bytes=mapped_bytes(anatomy, setting, grown=held.new_rows > 0),
+        tokens=tokens,
+        seconds=seconds,
+        disk_bytes=_disk(adapter, held.rows, held.trained),
+        cost=None if seconds is None or known.price is None else known.price * seconds / 3600,
+    )
 
 
 def lora_parameters(targets: Sequence[Linear], rank: int, *, dora: bool = False) -> int:

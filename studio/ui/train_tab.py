@@ -217,10 +217,8 @@ def _events(
     locale: str, studio: Studio, main: list[Any], knobs: dict[str, gr.Number], more: gr.Textbox, start: gr.Button,
     run: gr.Dropdown, stop: gr.Button, resume: gr.Button, shown: list[gr.HTML],
 ) -> None:  # fmt: skip
-    read = _reader(knobs)
-
     def begin(*values: Any) -> dict[str, Any]:
-        job = training.start(studio, read(*values))
+        job = training.start(studio, _reader(knobs)(*values))
         inform(locale, "train.queued", run=job.title)
         return gr.update(choices=_run_choices(studio), value=job.run)
 
