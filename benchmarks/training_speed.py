@@ -101,7 +101,7 @@ def run_ours(options: argparse.Namespace) -> dict[str, float]:
         write_rows(((0, Row(row["input_ids"], row["labels"], 0)) for row in rows), Path(folder) / "rows.arrow")
         data = Dataset.from_file(str(Path(folder) / "rows.arrow"))
         args = arguments(stage, plan, Path(folder), 0, cuda=False)
-        StageTrainer(adapted, tokenizer, data, plan, args, reporter, Path(folder)).train_stage(None)
+        StageTrainer(adapted, tokenizer, data, plan, args, reporter, Path(folder), stage, None).train_stage(None)
     (begin, before), (end, after) = marks[0], marks[-1]
     return _figures(after - before, begin, end, memory_peak(cuda=False), reporter.loss)
 

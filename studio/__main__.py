@@ -20,6 +20,7 @@ app.command()(models.bits)
 app.command()(models.chat)
 app.command()(models.merge)
 app.command()(runs.run)
+app.command()(runs.estimate)
 
 
 @app.command()

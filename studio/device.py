@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +17,8 @@ import psutil
 class Device:
     """The device that trains here. Sizes are bytes; `driver` and `bitsandbytes` are versions, None when absent.
 
-    `idle_gpu` names a GPU that cannot be used, because the installed torch was built without CUDA.
+    `idle_gpu` names a GPU that cannot be used, because the installed torch was built without CUDA. `fast_bf16` says
+    whether the processor has instructions for bf16, `bf16` whether models are held in it here.
     """
 
     kind: Literal["cuda", "cpu"]
@@ -30,6 +32,7 @@ class Device:
     disk_free: int
     idle_gpu: str | None
     fast_bf16: bool
+    bf16: bool = True
 
 
 def find_device(folder: Path) -> Device:
@@ -51,6 +54,7 @@ def find_device(folder: Path) -> Device:
         disk_free=shutil.disk_usage(folder).free,
         idle_gpu=gpu.name if gpu is not None and not usable else None,
         fast_bf16="avx512_bf16" in flags or "amx_bf16" in flags,
+        bf16=gpu.bf16 if gpu is not None and usable else _multiplies_bf16(flags),
     )
 
 
@@ -60,6 +64,7 @@ class _Gpu:
     driver: str
     memory: int
     memory_free: int
+    bf16: bool
 
 
 def _gpu() -> _Gpu | None:
@@ -77,11 +82,19 @@ def _gpu() -> _Gpu | None:
             driver=str(pynvml.nvmlSystemGetDriverVersion()),
             memory=int(memory.total),
             memory_free=int(memory.free),
+            bf16=pynvml.nvmlDeviceGetCudaComputeCapability(handle)[0] >= 8,
         )
     except pynvml.NVMLError:
         return None  # a driver without a card
     finally:
         pynvml.nvmlShutdown()
+
+
+def _multiplies_bf16(flags: str) -> bool:
+    """Whether torch multiplies bf16 on this processor: what its oneDNN asks for, told without torch."""
+    if not flags:  # ARM, and systems that do not say
+        return platform.machine() in ("arm64", "aarch64")
+    return all(flag in flags for flag in ("avx512bw", "avx512vl", "avx512dq"))
 
 
 def _cpu_field(name: str) -> str:

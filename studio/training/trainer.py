@@ -103,6 +103,9 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
             data_collator=lay_end_to_end,
             callbacks=[reporter],
         )
+        for parameter in model.parameters():
+            if parameter.requires_grad:  # over a base in four bits trl casts them to bf16, which loses most updates
+                parameter.data = parameter.data.float()
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
         self.loss_is_scaled_for_ga = True  # the loss is divided by the labelled tokens of the whole step

@@ -11,7 +11,7 @@ from studio.jobs.store import ACTIVE, PENDING
 from studio.recipes import Recipe, override
 from studio.services import datasets, jobs, models, training
 from studio.services.studio import Studio
-from studio.ui import parts, vocabulary_views
+from studio.ui import parts, train_estimate, vocabulary_views
 from studio.ui.handlers import guarded, inform
 from studio.ui.parts import Markup
 from studio.ui.plots import live_curves
@@ -135,14 +135,17 @@ def recipe_view(locale: str, name: str) -> Markup:
     return parts.join([about, parts.steps_rail(rail), bring if foreign else ""])
 
 
-def changed_recipe(name: str, base: str, dataset: str, settings: dict[str, Any]) -> Recipe:
-    """A preset with the knobs of the page applied to its first stage; its own dataset, or none, keeps its mix."""
+def changed_recipe(name: str, base: str, dataset: str, settings: dict[str, Any], more: str = "") -> Recipe:
+    """A preset with the knobs of the page applied to its first stage; its own dataset, or none, keeps its mix.
+
+    `more` holds further settings, one ``key=value`` to a line; they have the last word.
+    """
     recipe = training.read_recipe(name)
     changes = [f"base={base}", *[f"{key}={value}" for key, value in settings.items() if value is not None]]
     recipe = override(recipe, changes)
     if dataset and dataset != recipe.stages[0].data[0].dataset:
         recipe = override(recipe, [f"stages.0.data=[{{dataset: {dataset}}}]"])
-    return recipe
+    return override(recipe, [line for line in (more or "").splitlines() if line.strip()])
 
 
 def preset_values(locale: str, studio: Studio, name: str) -> list[Any]:
@@ -175,8 +178,12 @@ def build(locale: str, studio: Studio) -> None:
         steps = gr.Number(stage.budget.steps, label=say(locale, "train.steps"), info=say(locale, "train.steps_info"),
                           precision=0, minimum=1, elem_id="steps")  # fmt: skip
     about = html_block(recipe_view(locale, FIRST_RECIPE), elem_id="recipe-about")
-    with gr.Accordion(say(locale, "knobs.advanced"), open=False), gr.Row():
-        knobs = _knobs(locale, first)
+    with gr.Accordion(say(locale, "knobs.advanced"), open=False):
+        with gr.Row():
+            knobs = _knobs(locale, first)
+        more = gr.Textbox(label=say(locale, "train.more"), info=say(locale, "train.more_info"), lines=2,
+                          elem_classes=["ltr"], elem_id="train-more")  # fmt: skip
+    card = train_estimate.build(locale)
     start = gr.Button(say(locale, "train.start"), variant="primary", elem_id="train-start")
     with gr.Row(elem_classes=["toolbar"]):
         run = gr.Dropdown(_run_choices(studio), value=training.current(studio), label=say(locale, "train.run"),
@@ -186,7 +193,21 @@ def build(locale: str, studio: Studio) -> None:
     shown = [live_panel(BOARD, elem_id="board")]
     shown.append(live_curves(locale, elem_id="curves"))
     shown.append(live_panel("answers", elem_id="answers"))
-    _events(locale, studio, [recipe, base, dataset, steps], knobs, about, start, run, stop, resume, shown)
+    _events(locale, studio, [recipe, base, dataset, steps], knobs, more, about, start, run, stop, resume, shown)
+    inputs = [recipe, base, dataset, steps, *knobs.values(), more]
+    train_estimate.wire(locale, studio, card, inputs, knobs, more, _reader(knobs))
+
+
+def _reader(knobs: dict[str, gr.Number]) -> train_estimate.Reader:
+    """From the values of the page, in the order of its inputs, to the recipe they describe."""
+
+    def read(recipe: str, base: str, dataset: str, steps: float | None, *values: Any) -> Recipe:
+        *numbers, more = values
+        settings: dict[str, Any] = {"stages.0.budget.steps": None if steps is None else int(steps)}
+        settings |= dict(zip(knobs, numbers, strict=True))
+        return changed_recipe(recipe, base, dataset, settings, more)
+
+    return read
 
 
 def _knobs(locale: str, recipe: Recipe) -> dict[str, gr.Number]:
@@ -223,15 +244,11 @@ def _run_choices(studio: Studio) -> list[str]:
 
 
 def _events(
-    locale: str, studio: Studio, main: list[Any], knobs: dict[str, gr.Number], about: gr.HTML, start: gr.Button,
-    run: gr.Dropdown, stop: gr.Button, resume: gr.Button, shown: list[gr.HTML],
+    locale: str, studio: Studio, main: list[Any], knobs: dict[str, gr.Number], more: gr.Textbox, about: gr.HTML,
+    start: gr.Button, run: gr.Dropdown, stop: gr.Button, resume: gr.Button, shown: list[gr.HTML],
 ) -> None:  # fmt: skip
-    def begin(recipe: str, base: str, dataset: str, steps: float | None, *values: float) -> dict[str, Any]:
-        settings = {
-            "stages.0.budget.steps": None if steps is None else int(steps),
-            **dict(zip(knobs, values, strict=True)),
-        }
-        job = training.start(studio, changed_recipe(recipe, base, dataset, settings))
+    def begin(*values: Any) -> dict[str, Any]:
+        job = training.start(studio, _reader(knobs)(*values))
         inform(locale, "train.queued", run=job.title)
         return gr.update(choices=_run_choices(studio), value=job.run)
 
@@ -251,12 +268,12 @@ def _events(
         return [run_id or ""] * len(shown)
 
     recipe, base, dataset, steps = main
-    start.click(guarded(locale, begin), [*main, *knobs.values()], run, api_name="run", **PLAIN)
+    start.click(guarded(locale, begin), [*main, *knobs.values(), more], run, api_name="run", **PLAIN)
     stop.click(guarded(locale, halt), run, None, api_name="stop", **PLAIN)
     resume.click(guarded(locale, go_on), run, None, api_name="resume", **PLAIN)
     run.change(show, run, shown, api_name="show_run", queue=False, **PLAIN)
-    fill = guarded(locale, lambda name: preset_values(locale, studio, name))
-    recipe.input(fill, recipe, [base, dataset, steps, *knobs.values(), about], api_name="recipe", **PLAIN)
+    fill = guarded(locale, lambda name: [*preset_values(locale, studio, name), ""])
+    recipe.input(fill, recipe, [base, dataset, steps, *knobs.values(), about, more], api_name="recipe", **PLAIN)
     pulse(CHOICES_SECONDS).tick(
         refresh, [run, dataset], [run, dataset], api_name="runs", queue=False, show_progress="hidden", **PLAIN
     )

@@ -13,7 +13,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from studio.errors import StudioError
-from studio.i18n import LOCALES, bytes_text, explain, say, sentences
+from studio.i18n import LOCALES, bytes_text, explain, number, say, sentences
 from studio.services import expansion, jobs
 from studio.services.studio import open_studio
 from studio.settings import ROOT, Settings
@@ -42,11 +42,11 @@ PANELS = (
 TEXT = "text\nسارا به باغ رفت\nکتاب خوب است\n"
 EVENTS = ("click", "change", "input", "submit", "tick", "upload", "select", "blur", "then", "success")
 CLOCKS = {"data_names", "mix_choices", "vocabulary_choices", "runs", "chat_choices", "merge_choices"}
-ON_OPENING = {"expected_time", "device", "token", "workspace"}
+ON_OPENING = {"expected_time", "device", "token", "workspace", "estimate_open"}
 FOLLOWING = {"data_preset", "vocabulary_base_of", "vocabulary_name", "vocabulary_keep", "starts_of"}
 AT_ONCE = {"vocabulary_size", "mix_shares", "show_run", "chat_stop", "chat_clear", "disk_use"}
 ROUND_THE_QUEUE = CLOCKS | ON_OPENING | FOLLOWING | AT_ONCE
-KNOBS = (2e-4, 16, 512, 2, 2, 3407)
+KNOBS = (2e-4, 16, 512, 2, 2, 3407, "")
 
 
 @pytest.fixture(scope="module")
@@ -285,6 +285,25 @@ def test_a_vocabulary_is_learned_seen_at_every_size_taken_and_deleted(page: Page
     assert page.ask("vocabulary_letters", model, ["sample-stories"]) == ""
 
 
+def test_what_a_training_takes_is_said_before_it_starts(page: Page, tiny_model: Path) -> None:
+    values = ["first_steps", f"local:{tiny_model}", "sample-chats", 4, *KNOBS]
+    card = page.ask("estimate", *values)
+    assert 'role="img"' in card
+    assert say(page.locale, "estimate.part.activations") in card
+    assert number(page.locale, 16 * 2 * (2 * 128 + 2 * 96 + 3 * 192)) in card, "what learns"
+    opened = page.ask("estimate_open", *values)
+    assert opened == card or 'role="img"' in opened
+    huge = [*values[:-1], "stages.0.batch=16384\nstages.0.accumulation=1"]
+    card = page.ask("estimate", *huge)
+    assert 'class="banner warn"' in card
+    *_, length, batch, accumulation, seed, more = page.ask("estimate_apply", *huge)
+    assert (batch * accumulation, "batch" in more) == (16384, False), "what a knob says is not said twice"
+    wrong = page.ask("estimate", *values[:-1], "lora.rang=3")
+    assert page.sentence("recipe.invalid", key="lora.rang", fault="extra_forbidden") in wrong
+    absent = page.ask("estimate", values[0], "starter:gemma3-270m", *values[2:])
+    assert say(page.locale, "estimate.absent") in absent
+
+
 def test_two_files_that_translate_each_other_become_pairs(page: Page, tmp_path: Path) -> None:
     persian, english, name = tmp_path / "a.txt", tmp_path / "b.txt", f"both-{page.locale}"
     persian.write_text("باران می‌بارد.\nهوا سرد است.\n", encoding="utf8")
@@ -361,7 +380,8 @@ def test_refusals_speak_the_language_of_the_page(page: Page, tmp_path: Path) -> 
 
 
 def test_a_recipe_fills_the_knobs_and_says_what_it_is_for(page: Page) -> None:
-    base, dataset, steps, *knobs, about = page.ask("recipe", "gemma3n_persian")
+    base, dataset, steps, *knobs, about, more = page.ask("recipe", "gemma3n_persian")
+    assert more == ""
     assert (base, steps) == ("hub:unsloth/gemma-3n-E4B-it", None)
     assert dataset["value"] == "persian-gk"
     assert "persian-gk" in str(dataset["choices"])

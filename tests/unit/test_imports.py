@@ -13,8 +13,8 @@ HEAVY = ("torch", "trl", "peft", "datasets", "bitsandbytes", "accelerate")
 PAGES = ("app", "studio.ui.shell", "studio.services.start", "studio.services.datasets", "studio.services.tokenizer",
          "studio.services.training", "studio.services.chat", "studio.services.models", "studio.services.account",
          "studio.services.jobs", "studio.services.vocabulary", "studio.services.expansion", "studio.services.rows",
-         "studio.services.cleaning", "studio.services.catalogue", "studio.services.mixing",
-         "studio.__main__")  # fmt: skip
+         "studio.services.cleaning", "studio.services.catalogue", "studio.services.estimates",
+         "studio.services.mixing", "studio.training.estimate", "studio.__main__")  # fmt: skip
 WORKERS = ("studio.worker", "studio.training.curriculum", "studio.publish.merge", "studio.chat.server")
 
 
