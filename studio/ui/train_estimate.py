@@ -110,7 +110,7 @@ def estimate_view(locale: str, found: Before) -> Markup:
 
 def _stage(locale: str, stage: StageEstimate, free: int, most: int) -> Markup:
     pieces = [(part, size) for part, size in stage.memory.items() if size]
-    said = say(locale, "estimate.bar", stage=f"{say(locale, f'train.stage.{stage.kind}')} · {stage.name}",
+    said = say(locale, "estimate.bar", stage=f"{say(locale, f'train.stage.{stage.kind}')} · {parts.named(stage.name)}",
                memory=bytes_text(locale, stage.memory_bytes), free=bytes_text(locale, free))  # fmt: skip
     details = say(locale, "estimate.comma").join(
         f"{say(locale, f'estimate.part.{part}')}: {bytes_text(locale, size)}" for part, size in pieces
