@@ -27,7 +27,7 @@ $(VENV)/.test-installed: requirements-test.txt requirements.txt
 	@touch $@
 
 test: test-setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 lint: test-setup
 	$(BIN)/ruff check .

