@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-import studio.settings  # its environment must stand before torch is imported
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+import studio.settings  # noqa: F401 - its environment must stand before torch is imported
 from tests.tiny import tiny_model as tiny_model
 
+GROUPS = {"browser": "pages", "ui": "pages", "real": "models"}
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+
+class Groups(LoadScopeScheduling):
     """Pages in one process, real models in the other; unit tests fill whichever is free.
 
-    Browsers and models beside each other of their own kind would slow each other until their time limits.
+    Browsers beside browsers, and models beside models, would slow each other until their time limits. (xdist's own
+    ``loadgroup`` writes to a field of test ids that pytest 9.2 no longer reads.)
     """
-    groups = {"browser": "pages", "ui": "pages", "real": "models"}
-    for item in items:
-        folder = item.path.relative_to(studio.settings.ROOT / "tests").parts[0]
-        if folder in groups:
-            item.add_marker(pytest.mark.xdist_group(groups[folder]))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return GROUPS.get(nodeid.split("/")[1], nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    """What ``pytest --numprocesses 2`` spreads the tests with."""
+    return Groups(config, log)
