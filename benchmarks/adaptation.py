@@ -132,6 +132,8 @@ def main() -> None:
     spent = time.monotonic() - began
     rates = [speed(given.workspace, "b", "adapt", make({"steps": PROBE_STEPS})) for make in (align, pretrain)]
     left = seconds - spent
+    if left < seconds / 4:
+        raise SystemExit(f"the vocabulary took {spent:.0f} s of {seconds:.0f}: give more --minutes or fewer --tokens")
     stages = [
         align({"tokens": int(rates[0] * left * ALIGN_SHARE)}),
         pretrain({"tokens": int(rates[1] * left * (1 - ALIGN_SHARE))}),

@@ -16,7 +16,7 @@ from studio.services.studio import Studio
 from studio.ui import parts
 from studio.ui.handlers import guarded, inform
 from studio.ui.parts import Markup
-from studio.ui.widgets import PLAIN, html_block, live_panel, pulse
+from studio.ui.widgets import PLAIN, follow_choices, html_block, live_panel, pulse
 
 PANEL = "chat_memory"
 CHOICES_SECONDS = 4.0
@@ -184,7 +184,7 @@ def _events(
         found, runs = chat.bases(studio), _runs(locale, studio)
         kept = run_reference if run_reference in [value for _, value in runs] else ""
         chosen = base_reference if base_reference in found else next(iter(found), None)
-        return gr.update(choices=found, value=chosen), gr.update(choices=runs, value=kept)
+        return follow_choices(found, chosen, base_reference), follow_choices(runs, kept, run_reference)
 
     def follow(reference: str) -> Any:
         return chat.base_of(studio, reference) if reference else gr.skip()

@@ -16,7 +16,7 @@ from studio.ui import parts
 from studio.ui.data_mix_views import estimate_view, mixing_view
 from studio.ui.handlers import guarded, inform
 from studio.ui.vocabulary_views import active_job
-from studio.ui.widgets import PLAIN, html_block, live_panel, pulse
+from studio.ui.widgets import PLAIN, follow_choices, html_block, live_panel, pulse
 
 PANEL = "mixes"
 SLIDERS = 6
@@ -207,9 +207,8 @@ def _job_events(
     def refresh(names: list[str] | str | None) -> list[Any]:
         stored, chosen = _names(studio), [names] if isinstance(names, str) else list(names or [])
         left = [each for each in chosen if each in stored]
-        # Told back what it holds, the field would lose what was chosen while this was on its way.
         return [
-            gr.update(choices=stored) if left == chosen else gr.update(choices=stored, value=left),
+            follow_choices(stored, left, chosen),
             gr.update(choices=_tokenizers(locale, studio)),
             gr.update(placeholder=datasets.free_name(studio, "mix")),
             gr.update(visible=active_job(studio, mixing.KIND) is not None),

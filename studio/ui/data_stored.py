@@ -15,7 +15,7 @@ from studio.ui import data_clean, data_health, data_trained, parts
 from studio.ui.data_views import dataset_view
 from studio.ui.handlers import guarded
 from studio.ui.plots import figure_html
-from studio.ui.widgets import PLAIN, html_block, pulse
+from studio.ui.widgets import PLAIN, follow_choices, html_block, pulse
 
 CHOICES_SECONDS = 3.0
 
@@ -83,7 +83,7 @@ def _events(
         value = awaited if awaited in found else name if name in found else next(iter(found), None)
         # A look that began before a button was pressed must not take away what the button said is coming.
         waiting = "" if awaited and awaited in found else gr.skip()
-        return [gr.update(choices=found, value=value), waiting, data_clean.stop_update(studio, value)]
+        return [follow_choices(found, value, name), waiting, data_clean.stop_update(studio, value)]
 
     def remove(name: str | None) -> list[Any]:
         try:

@@ -14,7 +14,7 @@ from studio.services.studio import Studio
 from studio.ui import parts
 from studio.ui.handlers import guarded, inform
 from studio.ui.parts import Markup
-from studio.ui.widgets import PLAIN, html_block, live_panel, pulse
+from studio.ui.widgets import PLAIN, follow_choices, html_block, live_panel, pulse
 
 BASES, MERGES = "bases", "merges"
 CHOICES_SECONDS = 4.0
@@ -118,7 +118,7 @@ def build(locale: str, studio: Studio) -> None:
 
     def refresh(wanted: str | None) -> dict[str, Any]:
         found = chat.adapted(studio)
-        return gr.update(choices=found, value=wanted if wanted in found else next(iter(found), None))
+        return follow_choices(found, wanted if wanted in found else next(iter(found), None), wanted)
 
     fetch.click(guarded(locale, start_fetch), reference, None, api_name="models_fetch", **PLAIN)
     merge.click(guarded(locale, start_merge), [run, name], None, api_name="merge", **PLAIN)

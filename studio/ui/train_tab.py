@@ -15,7 +15,7 @@ from studio.ui import parts, train_estimate, vocabulary_views
 from studio.ui.handlers import guarded, inform
 from studio.ui.parts import Markup
 from studio.ui.plots import live_curves
-from studio.ui.widgets import PLAIN, html_block, live_panel, pulse
+from studio.ui.widgets import PLAIN, follow_choices, html_block, live_panel, pulse
 
 BOARD = "board"
 CHOICES_SECONDS = 4.0
@@ -262,7 +262,7 @@ def _events(
     def refresh(run_id: str | None, dataset: str) -> tuple[dict[str, Any], dict[str, Any]]:
         runs = _run_choices(studio)
         kept = run_id if run_id in runs else training.current(studio)
-        return gr.update(choices=runs, value=kept), gr.update(choices=_dataset_names(studio, dataset), value=dataset)
+        return follow_choices(runs, kept, run_id), gr.update(choices=_dataset_names(studio, dataset))
 
     def show(run_id: str | None) -> list[str]:
         return [run_id or ""] * len(shown)

@@ -16,7 +16,7 @@ from studio.ui.handlers import guarded, inform
 from studio.ui.plots import figure_html
 from studio.ui.vocabulary_cost import base_view, compared_view, letters_view, measured_view, needs_fetching
 from studio.ui.vocabulary_views import active_job, learning_view
-from studio.ui.widgets import PLAIN, html_block, live_panel, pulse
+from studio.ui.widgets import PLAIN, follow_choices, html_block, live_panel, pulse
 
 BASE, LEARNING = "vocabulary_base", "learning"
 CHOICES_SECONDS = 4.0
@@ -60,7 +60,7 @@ def build(locale: str, studio: Studio) -> None:
             gr.update(choices=models.choices(studio)),
             gr.update(visible=needs_fetching(studio, model or "")),
             gr.update(choices=_texts(studio)),
-            gr.update(choices=names, value=value),
+            follow_choices(names, value, chosen),
             # A look that began before a button was pressed must not take away what the button said is coming.
             "" if awaited and awaited in names else gr.skip(),
             gr.update(visible=bool(names)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -57,6 +57,14 @@ def pulse(seconds: float = SECONDS, **options: Any) -> gr.HTML:
         padding=False,
         **options,
     )
+
+
+def follow_choices(choices: Sequence[Any], value: Any, held: Any) -> dict[str, Any]:
+    """What a clock tells a dropdown: its choices, and `value` only where it differs from what the field `held`.
+
+    Told back what it held, the field would lose what a person chose while the clock was on its way.
+    """
+    return gr.update(choices=choices) if value == held else gr.update(choices=choices, value=value)
 
 
 def go_to(tab: str) -> str:

@@ -35,6 +35,7 @@ def test_two_datasets_become_one(locale: str, live: LiveStudio, open_page: Calla
     for name in SOURCES:
         page.locator("#mix-sources input").first.fill(name)
         page.get_by_role("option", name=name, exact=True).first.click()
+        expect(page.locator("#mix-sources .token", has_text=name)).to_be_visible(timeout=10_000)
     expect(page.locator("#mix-shares tbody tr")).to_have_count(2, timeout=MINUTE)
     expect(page.locator("#mix-weight-2")).to_be_visible()
     before = share(page, 1)
