@@ -27,6 +27,12 @@
     modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
   };
 
+  // Names beside sideways bars: Plotly's own margin does not see the width of Persian, and cuts the names.
+  function room(spec) {
+    const names = spec.series.flatMap((series) => series.y.map(String));
+    return Math.min(260, 24 + 7 * Math.max(0, ...names.map((name) => name.length)));
+  }
+
   function layout(labels, extra = {}) {
     const style = getComputedStyle(document.documentElement);
     const ink = style.getPropertyValue("--ink-soft").trim(), line = style.getPropertyValue("--line").trim();
@@ -207,7 +213,8 @@
         hovermode: spec.sideways ? "y unified" : "x unified",
         shapes: marks.map(({ x }) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: shade, width: 2, dash: "dash" } })),
         annotations: marks.map(({ x, text }) => ({ x, y: 1, yref: "paper", text: plain(text), showarrow: false, xanchor: "left", yanchor: "top", xshift: 6 })),
-        yaxis: spec.sideways ? { autorange: "reversed", automargin: true } : { rangemode: "tozero" },
+        yaxis: spec.sideways ? { autorange: "reversed" } : { rangemode: "tozero" },
+        ...(spec.sideways ? { margin: { l: room(spec), r: 16, t: 8, b: 40 } } : {}),
       }), settings);
     }
     watch("value", draw);
