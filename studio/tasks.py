@@ -111,12 +111,25 @@ def clean_data(work: Work) -> dict[str, Any]:
 
 
 def examine_data(work: Work) -> dict[str, Any]:
-    """Measure how healthy a dataset is and keep the figures beside it: arguments `name` and `against`."""
+    """Measure how healthy a dataset is and keep the figures beside it: arguments `name`, `against` and `model`."""
     from studio.data import health
+    from studio.data.stored import token_lengths
+    from studio.models.files import locate_tokenizer
+    from studio.models.tokenizer import load_tokenizer
 
     folder = work.settings.datasets / work.job.arguments["name"]
     against = [Path(file) for file in work.job.arguments["against"]]
     figures = health.examine(folder, against, progress=work.progress, stopping=work.stopping)
+    figures["tokens"] = None
+    if model := work.job.arguments["model"]:
+        tokenizer = load_tokenizer(locate_tokenizer(model, work.settings))
+        lengths = sorted(
+            token_lengths(
+                folder,
+                lambda texts: [len(one.ids) for one in tokenizer.encode_batch_fast(texts, add_special_tokens=False)],
+            )
+        )
+        figures["tokens"] = {"model": model, "median": lengths[len(lengths) // 2], "most": lengths[-1]}
     health.keep(folder, figures)
     return figures
 

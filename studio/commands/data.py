@@ -127,6 +127,7 @@ def clean(
 def report(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     against: Against = None,
+    model: Annotated[str | None, typer.Option("--model", help="Lengths are told in its tokens, too.")] = None,
     detach: Detach = False,
     json: Json = False,
     workspace: Workspace = None,
@@ -135,7 +136,7 @@ def report(
     """Say how healthy a dataset is: language, ye and kaf, half-spaces, duplicates, lengths, licence, contamination."""
     with speaking(json, workspace, language) as speech:
         suites = [file.expanduser().resolve() for file in against or []]
-        ended = speech.follow(cleaning.start_report(speech.studio, name, suites), detach=detach)
+        ended = speech.follow(cleaning.start_report(speech.studio, name, suites, model), detach=detach)
         found = ended | cleaning.report(speech.studio, name)
         speech.tell(found, *(f"{key}: {value}" for key, value in found.items() if key != "ledger"))
 

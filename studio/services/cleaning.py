@@ -13,6 +13,7 @@ from studio.data.cleaning.switches import Switches, choose, hash_file
 from studio.data.manifest import NAME_LIMIT, Cleaned, check_name
 from studio.errors import StudioError
 from studio.jobs.store import Job, NewJob
+from studio.models.files import locate_tokenizer
 from studio.services import datasets
 from studio.services.studio import Studio
 
@@ -100,21 +101,26 @@ def _queue(
     return studio.jobs.get(job)
 
 
-def start_report(studio: Studio, name: str, against: Sequence[Path] = ()) -> Job:
+def start_report(studio: Studio, name: str, against: Sequence[Path] = (), model: str | None = None) -> Job:
     """Queue the measuring of a dataset's health; `report` tells what it found.
 
     Args:
         studio: The open studio.
         name: The dataset.
         against: Evaluation files whose texts are looked for in it.
+        model: Whose tokens lengths are told in as well; it must be on this machine.
 
     Raises:
-        StudioError: ``data.no_such_dataset``, ``data.no_such_file`` or ``data.not_readable``.
+        StudioError: ``data.no_such_dataset``, ``data.no_such_file``, ``data.not_readable`` or ``model.*``.
     """
     datasets.folder(studio, name)
+    if model:
+        locate_tokenizer(model, studio.settings)
     for file in against:
         _hash(file)
-    job = studio.jobs.add(NewJob("examine", name, {"name": name, "against": [str(file) for file in against]}))
+    job = studio.jobs.add(
+        NewJob("examine", name, {"name": name, "against": [str(file) for file in against], "model": model})
+    )
     studio.queue.advance()
     return studio.jobs.get(job)
 

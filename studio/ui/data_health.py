@@ -103,6 +103,7 @@ def _card(locale: str, found: dict[str, Any]) -> Markup:
             (say(locale, "health.languages"), languages_text(locale, found["languages"])),
             *([(say(locale, "health.languages_en"), languages_text(locale, english))] if english else []),
             (say(locale, "health.lengths"), say(locale, "health.lengths_value", **lengths)),
+            *([(say(locale, "health.tokens"), _tokens(locale, tokens))] if (tokens := found.get("tokens")) else []),
             (say(locale, "health.contaminated"), contaminated),
             (say(locale, "health.licence"), licence),
         ]
@@ -110,17 +111,28 @@ def _card(locale: str, found: dict[str, Any]) -> Markup:
     return parts.join([parts.figures(figures), parts.card(say(locale, "health.details"), pairs)])
 
 
-def build(locale: str, studio: Studio, choice: gr.Dropdown, against: gr.File) -> gr.HTML:
+def _tokens(locale: str, tokens: dict[str, Any]) -> str:
+    model = parts.named(tokens["model"])
+    return say(locale, "health.tokens_value", median=tokens["median"], most=tokens["most"], model=model)
+
+
+def build(locale: str, studio: Studio, choice: gr.Dropdown, model: gr.Dropdown, against: gr.File) -> gr.HTML:
     """The part; returns the panel, whose value is the dataset it follows."""
     html_block(parts.paragraph(say(locale, "health.lead"), soft=True))
     with gr.Row(elem_classes=["actions"]):
         button = gr.Button(say(locale, "health.measure"), elem_id="health-measure")
     panel = live_panel(PANEL, elem_id="health")
 
-    def measure(name: str | None, files: list[dict[str, Any]] | None) -> str:
-        job = cleaning.start_report(studio, name or "", uploaded(studio, files))
+    def measure(name: str | None, reference: str | None, files: list[dict[str, Any]] | None) -> str:
+        given = uploaded(studio, files)
+        try:
+            job = cleaning.start_report(studio, name or "", given, reference)
+        except StudioError as error:
+            if error.code != "model.not_fetched":
+                raise
+            job = cleaning.start_report(studio, name or "", given)  # all but the lengths in its tokens
         inform(locale, "health.started", name=job.title)
         return job.title
 
-    button.click(guarded(locale, measure), [choice, against], panel, api_name="data_report", **PLAIN)
+    button.click(guarded(locale, measure), [choice, model, against], panel, api_name="data_report", **PLAIN)
     return panel

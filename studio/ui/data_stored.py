@@ -49,7 +49,7 @@ def build(locale: str, studio: Studio) -> None:
         html_block(parts.paragraph(say(locale, "clean.against_info"), soft=True))
         against = gr.File(file_count="multiple", show_label=False, elem_id="against")
     with health_place:
-        health = data_health.build(locale, studio, bar.choice, against)
+        health = data_health.build(locale, studio, bar.choice, bar.model, against)
     with clean_place:
         followed, follow, stop = data_clean.build(locale, studio, bar.choice, against, bar.coming)
     _events(locale, studio, bar, shown, picture, health, followed, follow, stop)

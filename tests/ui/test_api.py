@@ -167,11 +167,12 @@ def test_a_dataset_is_measured_cleaned_looked_into_and_cleaned_anew(
     assert say(page.locale, "health.none") in page.ask("health", name, "")["html"]
     suite = tmp_path / "suite.txt"
     suite.write_text("باران تند دیشب راه روستا را بست و کسی نتوانست\n", encoding="utf8")
-    page.ask("data_report", name, [handle_file(str(suite))])
+    page.ask("data_report", name, f"local:{tiny_model}", [handle_file(str(suite))])
     jobs.wait(studio, jobs.listing(studio)[0].id)
     card = page.ask("health", name, "")["html"]
     assert say(page.locale, "health.contaminated_value", rows=2, files="suite.txt") in card
     assert say(page.locale, "languages.fa") in card
+    assert say(page.locale, "health.tokens") in card
     assert say(page.locale, "health.advice_clean", reasons="").rstrip(".").strip() in card
     about, rules, thresholds = page.ask("data_preset", "documents")
     assert say(page.locale, "clean.preset_info.documents") in about

@@ -32,7 +32,7 @@ CLEAN = {"rows_in", "rows_out", "characters_in", "characters_out", "dropped", "s
          "peak_memory_bytes"}  # fmt: skip
 REPORT = {"name", "kind", "rows", "characters", "bytes", "licence", "source", "persian_share", "languages",
           "arabic_ye_kaf_share", "half_space_share", "duplicate_share", "lengths", "against",
-          "contaminated_rows", "job", "run", "state"}  # fmt: skip
+          "contaminated_rows", "tokens", "job", "run", "state"}  # fmt: skip
 JOB = {"state", "kind", "progress", "eta_seconds", "message"}
 
 RECIPE = """
@@ -131,7 +131,7 @@ def test_a_dataset_is_cleaned_undone_reported_and_exported(tmp_path: Path) -> No
     assert told["judged_again"] is True
     report = command(workspace, "data", "report", "news")
     assert set(report) == REPORT
-    assert (report["against"], report["contaminated_rows"]) == ([], None)
+    assert (report["against"], report["contaminated_rows"], report["tokens"]) == ([], None, None)
     assert (report["licence"], report["duplicate_share"], report["languages"]["fa"]) == ("CC0-1.0", 0.25, 1.0)
     books = {entry["rule"]: entry for entry in command(workspace, "data", "report", "news-clean")["ledger"]["rules"]}
     assert books["contamination"]["examples"] == [{"row": 3, "text": f"{good} {asked}؟"}]
