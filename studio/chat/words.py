@@ -8,32 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from studio.models.new_rows import read_rows
-
-
-class _Embedding(nn.Module):  # type: ignore[misc]  # torch is untyped
-    """The shared table, but for ids ``first …`` rows of its own."""
-
-    def __init__(self, table: nn.Module, rows: Tensor, first: int) -> None:
-        super().__init__()
-        self.table, self.first = table, first
-        self.register_buffer("rows", rows)
-
-    @property
-    def weight(self) -> Tensor:
-        """The shared table."""
-        weight: Tensor = self.table.weight
-        return weight
-
-    def forward(self, ids: Tensor) -> Tensor:
-        places = ids - self.first
-        inside = (places >= 0) & (places < len(self.rows))
-        new = nn.functional.embedding(places.clamp(0, len(self.rows) - 1), self.rows)
-        scale = getattr(self.table, "embed_scale", None)
-        if scale is not None:
-            new = new * scale.to(new.dtype)
-        old = self.table(ids.masked_fill(inside, 0))
-        return torch.where(inside[..., None], new, old)
+from studio.models.new_rows import SplitEmbedding, read_rows
 
 
 class _Head(nn.Module):  # type: ignore[misc]  # torch is untyped
@@ -64,7 +39,8 @@ class Words:
         first, kind = int(rows.ids[0]), {"device": embedding.weight.device, "dtype": embedding.weight.dtype}
         read = rows.input.to(**kind)
         written = read if rows.output is None else rows.output.to(**kind)
-        self.embedding, self.head = _Embedding(embedding, read, first), _Head(head, written, first)
+        self.embedding = SplitEmbedding(embedding, nn.Parameter(read, requires_grad=False), first)
+        self.head = _Head(head, written, first)
 
     @property
     def bytes(self) -> int:

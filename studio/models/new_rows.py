@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import nn
 
 from studio.errors import StudioError
 
@@ -84,3 +85,28 @@ def place_rows(model: Any, rows: NewRows) -> None:
         model.get_input_embeddings().weight.copy_(read)
         if written is not None:
             model.get_output_embeddings().weight.copy_(written)
+
+
+class SplitEmbedding(nn.Module):  # type: ignore[misc]  # torch is untyped
+    """An embedding over `table` whose ids ``first …`` have `rows` of their own; the table may end before them."""
+
+    def __init__(self, table: nn.Module, rows: nn.Parameter, first: int) -> None:
+        super().__init__()
+        self.table, self.rows, self.first = table, rows, first
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The table, for whoever asks a model for its shape and dtype."""
+        weight: torch.Tensor = self.table.weight
+        return weight
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Rows of `ids`, in the table's dtype and scaled as the family does."""
+        places = ids - self.first
+        inside = (places >= 0) & (places < len(self.rows))
+        old: torch.Tensor = self.table(ids.masked_fill(inside, 0))
+        new = nn.functional.embedding(places.clamp(0, len(self.rows) - 1), self.rows).to(old.dtype)
+        scale = getattr(self.table, "embed_scale", None)
+        if scale is not None:
+            new = new * scale.to(old.dtype)  # Gemma rounds the row before it scales it, and the scale too
+        return torch.where(inside[..., None], new, old)

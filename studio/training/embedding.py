@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from studio.errors import StudioError
-from studio.models.new_rows import NewRows, place_rows
+from studio.models.new_rows import NewRows, SplitEmbedding, place_rows
 
 
 class TrainedRows(nn.Module):  # type: ignore[misc]  # torch is untyped
@@ -70,32 +69,6 @@ class TrainedRows(nn.Module):  # type: ignore[misc]  # torch is untyped
                 self.output.copy_(rows.output)
 
 
-class SplitEmbedding(nn.Module):  # type: ignore[misc]  # torch is untyped
-    """An embedding whose trained rows come from `TrainedRows`, everything else from the frozen table."""
-
-    def __init__(self, table: nn.Module, trained: TrainedRows) -> None:
-        super().__init__()
-        self.table, self.trained = table, trained
-
-    @property
-    def weight(self) -> Tensor:
-        """The frozen table, for whoever asks a model for its shape and dtype."""
-        weight: Tensor = self.table.weight
-        return weight
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Rows of `ids`, in the table's dtype and scaled as the family does."""
-        old: Tensor = self.table(ids)
-        places = ids - self.trained.first
-        inside = (places >= 0) & (places < len(self.trained.input))
-        new = functional.embedding(places.clamp(0, len(self.trained.input) - 1), self.trained.input)
-        scale = getattr(self.table, "embed_scale", None)
-        if scale is not None:
-            # Gemma rounds the row before it scales it, and the scale too.
-            new = new.to(old.dtype) * scale.to(old.dtype)
-        return torch.where(inside[..., None], new.to(old.dtype), old)
-
-
 def split_tables(model: Any, rows: NewRows, *, whole: bool) -> TrainedRows:
     """Put rows that can learn beside the frozen tables of `model`.
 
@@ -117,5 +90,5 @@ def split_tables(model: Any, rows: NewRows, *, whole: bool) -> TrainedRows:
         assert torch.equal(rows.ids, torch.arange(first, first + len(rows.ids))), "new ids have a gap"
         trained = TrainedRows(first, rows.input, rows.output)
     trained.to(embedding.weight.device)
-    model.set_input_embeddings(SplitEmbedding(embedding, trained))
+    model.set_input_embeddings(SplitEmbedding(embedding, trained.input, trained.first))
     return trained

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig
 
-from studio.models.new_rows import NewRows, place_rows
-from studio.training.embedding import SplitEmbedding, TrainedRows, split_tables
+from studio.models.new_rows import NewRows, SplitEmbedding, place_rows
+from studio.training.embedding import TrainedRows, split_tables
 from studio.training.loss import labelled_loss
 
 HIDDEN, OLD, NEW = 16, 90, 10
