@@ -20,8 +20,9 @@ from studio.settings import Settings
 from studio.training.adapter import WEIGHTS, save_adapter
 from studio.training.batches import Report, Row, RowMaker, write_rows
 from studio.training.checkpoints import Counts, checkpoints, save_counts, write_whole
-from studio.training.plan import Plan, make_plan
+from studio.training.plan import Plan, deal, make_plan
 from studio.training.prompts import PROMPTS, answer, append_answers
+from studio.training.ranks import ALONE, Ranks
 from studio.training.reporter import Reporter
 from studio.training.trainer import StageTrainer, arguments
 from studio.training.words import Words
@@ -44,6 +45,7 @@ class Studio:
     counts: Counts
     record: Callable[[MetricRow], None]
     stopping: Stopping
+    ranks: Ranks = ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def run_stage(studio: Studio, stage: Stage, number: int, maker: RowMaker, progre
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     progress(0.0, "progress.train.rows")
     rows = prepare_rows(studio, stage, maker, folder)
-    plan = make_stage_plan(stage, rows, studio.seed + number)
+    plan = deal(make_stage_plan(stage, rows, studio.seed + number), studio.ranks.number, studio.ranks.count)
     _choose_learners(studio, stage)
     show_answers = _answering(studio, maker.template, number, plan.steps, progress)
     newest = next(reversed(checkpoints(folder)), None)
@@ -129,9 +131,11 @@ def run_stage(studio: Studio, stage: Stage, number: int, maker: RowMaker, progre
         show_answers(0)
     reporter = _reporter(studio, number, plan.steps, progress, show_answers)
     args = arguments(stage, plan, folder, studio.seed, cuda=studio.model.device.type == "cuda")
-    trainer = StageTrainer(studio.model, studio.tokenizer, rows, plan, args, reporter, folder, stage, studio.words)
+    trainer = StageTrainer(
+        studio.model, studio.tokenizer, rows, plan, args, reporter, folder, stage, studio.words, studio.ranks
+    )
     trainer.train_stage(newest)
-    if not reporter.stopped:
+    if not reporter.stopped and studio.ranks.first:
         finish(studio, folder)
     return StageResult(reporter.stopped, trainer.state.global_step, reporter.loss)
 
@@ -159,6 +163,8 @@ def _answering(
     prompts = [prompt if template is None else template.prompt(prompt) for prompt in PROMPTS]
 
     def show(step: int) -> None:
+        if not studio.ranks.first:
+            return
         progress(step / steps, "progress.train.answers")
         append_answers(studio.run / "samples.jsonl", number, step, answer(studio.model, studio.tokenizer, prompts))
         progress(step / steps, "progress.train.steps")
@@ -173,7 +179,7 @@ def _reporter(studio: Studio, number: int, steps: int, progress: Progress, saved
         studio.counts,
         record=studio.record,
         progress=lambda fraction: progress(fraction, "progress.train.steps"),
-        stopping=studio.stopping,
+        stopping=studio.ranks.agreed(studio.stopping),
         saved=saved,
     )
 
@@ -204,6 +210,13 @@ def prepare_rows(studio: Studio, stage: Stage, maker: RowMaker, folder: Path) ->
     limit = getattr(studio.model.config.get_text_config(), "max_position_embeddings", None)
     if limit is not None and stage.length > limit:
         raise StudioError("training.length_too_long", length=stage.length, limit=limit)
+    if studio.ranks.first:
+        _write_rows(studio, stage, maker, folder)
+    studio.ranks.meet()
+    return Dataset.from_file(str(folder / ROWS))
+
+
+def _write_rows(studio: Studio, stage: Stage, maker: RowMaker, folder: Path) -> None:
     reports = [Report() for _ in stage.data]
     write_rows(_all_rows(studio, stage, maker, reports), folder / ROWS)
     total = sum(report.rows for report in reports)
@@ -218,7 +231,6 @@ def prepare_rows(studio: Studio, stage: Stage, maker: RowMaker, folder: Path) ->
         if dropped["too_long"]:
             raise StudioError("training.all_too_long", stage=stage.name, length=stage.length)
         raise StudioError("training.no_trained_token", stage=stage.name)
-    return Dataset.from_file(str(folder / ROWS))
 
 
 def _all_rows(studio: Studio, stage: Stage, maker: RowMaker, reports: list[Report]) -> Iterator[tuple[int, Row]]:
