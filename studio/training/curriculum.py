@@ -12,12 +12,13 @@ import torch
 
 from studio.jobs.events import MetricRow, Progress, Stopping
 from studio.models.files import ModelFiles
+from studio.models.fitness import check_fitness
 from studio.models.load import pick_device
 from studio.recipes import Recipe
 from studio.settings import Settings
-from studio.training.adapter import WEIGHTS, add_adapter, load_adapter
+from studio.training.adapter import add_adapter, load_adapter
 from studio.training.base import best_dtype, load_frozen
-from studio.training.checkpoints import COUNTS, Counts, checkpoints, load_counts
+from studio.training.checkpoints import COUNTS, WEIGHTS, Counts, checkpoints, load_counts, stage_folder
 from studio.training.environment import describe_environment, freeze_environment
 from studio.training.fused_llama import fuse_layers
 from studio.training.memory import memory_peak
@@ -28,7 +29,6 @@ from studio.training.stages import (
     StoppedError,
     Studio,
     dataset_folder,
-    stage_folder,
 )
 from studio.training.words import open_words, words_of
 
@@ -75,7 +75,7 @@ def train(
         StudioError: See `check`, `freeze_environment`, `open_words` and `run_stage`.
     """
     started = time.monotonic()
-    check(recipe, settings)
+    check(recipe, base, settings)
     progress(0.0, "progress.train.load")
     studio = _open(run, recipe, base, settings, record, stopping, dtype, ranks)
     result, steps = _run_stages(studio, recipe, progress)
@@ -108,7 +108,7 @@ def _open(
     datasets = {name: dataset_folder(settings, name) for name in sorted(names)}
     folder = words_of(run)
     if ranks.first:
-        freeze_environment(run, describe_environment(base, datasets, dtype, folder))
+        freeze_environment(run, describe_environment(recipe, base, datasets, dtype, folder), recipe)
     files = base if folder is None else replace(base, tokenizer_folder=folder)
     model, tokenizer = load_frozen(files, device=device, dtype=dtype, quantisation=recipe.quantisation)
     whole = any(stage.rows == "all" for stage in recipe.stages)
@@ -118,12 +118,13 @@ def _open(
     return Studio(adapted, tokenizer, words, base, settings, run, recipe.seed, Counts(), record, stopping, ranks)
 
 
-def check(recipe: Recipe, settings: Settings) -> None:
-    """Refuse at once what would fail later: datasets that are gone.
+def check(recipe: Recipe, base: ModelFiles, settings: Settings) -> None:
+    """Refuse at once what would fail later: datasets that went away, a base that cannot be trained so.
 
     Raises:
-        StudioError: ``data.no_such_dataset``.
+        StudioError: ``data.no_such_dataset``, or as `check_fitness`.
     """
+    check_fitness(base, recipe)
     for stage in recipe.stages:
         for source in stage.data:
             dataset_folder(settings, source.dataset)

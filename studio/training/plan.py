@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -25,6 +27,14 @@ class Plan:
     def accumulation(self) -> int:
         """Batches to an optimizer step."""
         return len(self.batches) // self.steps
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the order, by which two runs can be seen to have read the same rows in the same steps."""
+        digest = hashlib.sha256(self.steps.to_bytes(8))
+        for batch in self.batches:
+            digest.update(array("q", [len(batch), *batch]).tobytes())
+        return digest.hexdigest()
 
 
 def make_plan(
