@@ -23,9 +23,17 @@ class StudioError(Exception):
         self.code = code
         self.details = details
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are copied by their arguments in order; the details of this one have names.
+        return _again, (self.code, self.details)
+
     def __str__(self) -> str:
         named = ", ".join(f"{key}={value!r}" for key, value in self.details.items())
         return f"{self.code}({named})"
+
+
+def _again(code: str, details: dict[str, Any]) -> StudioError:
+    return StudioError(code, **details)
 
 
 def invalid(code: str, error: ValidationError) -> StudioError:

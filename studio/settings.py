@@ -32,11 +32,15 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Folders and address of one studio; every folder hangs below `workspace`."""
+    """Folders and address of one studio; every folder hangs below `workspace`.
+
+    `processes` share a training; None: one for each card. It is no key of recipes: losses do not depend on it.
+    """
 
     workspace: Path
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
+    processes: int | None = None
 
     @property
     def database(self) -> Path:
@@ -83,21 +87,26 @@ class Settings:
 def load_settings(
     workspace: str | Path | None = None, *, host: str | None = None, port: int | None = None
 ) -> Settings:
-    """Settings from the arguments, else from ``WORKSPACE``, ``HOST`` and ``PORT``, else the defaults.
+    """Settings from the arguments, else from ``WORKSPACE``, ``HOST``, ``PORT`` and ``PROCESSES``, else the defaults.
 
     The workspace defaults to ``./workspace``. ``GRADIO_TEMP_DIR`` is set below it: uploads never land elsewhere.
 
     Raises:
-        StudioError: ``port.not_a_number`` for a ``PORT`` that is none, or no port.
+        StudioError: ``port.not_a_number`` for a ``PORT`` that is none, or no port; ``training.bad_processes`` for
+            ``PROCESSES`` that are no number from 1 on.
     """
     given = str(port) if port is not None else os.environ.get("PORT") or str(DEFAULT_PORT)
     if not given.isdecimal() or not 1 <= int(given) <= 65_535:
         raise StudioError("port.not_a_number", value=given)
+    processes = os.environ.get("PROCESSES")
+    if processes and not (processes.isdecimal() and int(processes) >= 1):
+        raise StudioError("training.bad_processes", value=processes)
     folder = Path(workspace or os.environ.get("WORKSPACE") or "workspace").expanduser().resolve()
     settings = Settings(
         workspace=folder,
         host=host or os.environ.get("HOST") or "127.0.0.1",
         port=int(given),
+        processes=int(processes) if processes else None,
     )
     os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.uploads))
     return settings
@@ -117,3 +126,9 @@ def preferred_locale() -> str:
 def child_environment() -> dict[str, str]:
     """The environment a worker inherits; a Hub token never travels this way."""
     return {key: value for key, value in os.environ.items() if key not in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")}
+
+
+def show_card(number: int) -> None:
+    """Let this process see one card only, the `number`-th (from 0) of those it sees; before torch has used any."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = seen.split(",")[number] if seen else str(number)

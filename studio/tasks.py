@@ -158,12 +158,12 @@ def train(work: Work) -> dict[str, Any]:
     """Train a run from its frozen recipe: argument `run`."""
     from studio.models.files import locate
     from studio.recipes import load_recipe
-    from studio.training import curriculum
+    from studio.training import several
 
     run = work.job.arguments["run"]
     folder = work.settings.runs / run
     recipe = load_recipe(folder / "recipe.yaml")
-    result = curriculum.train(
+    result = several.train(
         folder,
         recipe,
         locate(recipe.base, work.settings),

@@ -11,7 +11,7 @@ import typer
 from studio.commands.speech import Detach, Json, Language, Workspace, speaking
 from studio.errors import StudioError
 from studio.i18n import bytes_text, duration_text, say
-from studio.services import estimates, recipes, training
+from studio.services import branching, estimates, recipes, training
 from studio.services.estimates import Before
 
 
@@ -30,6 +30,10 @@ def run(
         str | None,
         typer.Option("--stage", metavar="NAME", help="Only this stage; it starts from the base, not from the others."),
     ] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RUN", help="Take over what this run finished of the same first stages."),
+    ] = None,
     detach: Detach = False,
     json: Json = False,
     workspace: Workspace = None,
@@ -37,8 +41,11 @@ def run(
 ) -> None:
     """Train from a recipe; the base and the studio's own texts are fetched first where they are missing."""
     with speaking(json, workspace, language) as speech:
-        job = training.start(speech.studio, recipes.read(recipe, set_ or (), small=smoke, stage=stage))
-        speech.tell(speech.follow(job, detach=detach))
+        wanted = recipes.read(recipe, set_ or (), small=smoke, stage=stage)
+        branch = None if origin is None else branching.plan(speech.studio, wanted, origin)
+        job = training.start(speech.studio, wanted, branch)
+        told = speech.follow(job, detach=detach)
+        speech.tell(told if branch is None else told | branch.facts())
 
 
 def estimate(

@@ -12,12 +12,16 @@ from studio.errors import StudioError
 from studio.jobs.curves import COLUMNS, NEWEST, curve_payload, stage_starts, unchanged
 from studio.jobs.events import MetricRow
 from studio.jobs.store import ENDED, Job, NewJob
-from studio.models.files import is_fetched, locate
+from studio.models.files import is_fetched, locate, locate_tokenizer
+from studio.models.fitness import check_fitness
 from studio.models.reference import parse_reference
+from studio.recipe_changes import check_recipe
 from studio.recipe_problems import problems
 from studio.recipes import Recipe, dump_recipe, load_recipe, parse_recipe
-from studio.services import datasets, jobs, models, recipes, words
+from studio.services import branching, datasets, jobs, models, recipes, words
+from studio.services.branching import Branch
 from studio.services.studio import Studio
+from studio.tokenizer.families import read_family
 
 ADAPTER = "adapter_model.safetensors"
 GENERATION = 10**12
@@ -58,8 +62,13 @@ def read_recipe(name_or_path: str, settings: Iterable[str] = ()) -> Recipe:
     return recipes.read(name_or_path, settings)
 
 
-def start(studio: Studio, recipe: Recipe) -> Job:
+def start(studio: Studio, recipe: Recipe, branch: Branch | None = None) -> Job:
     """Queue a run of `recipe`, with whatever it needs first: base model, the studio's own texts, a vocabulary.
+
+    Args:
+        studio: The workspace.
+        recipe: What to do.
+        branch: What the run takes over of another one, from `studio.services.branching.plan`.
 
     Returns:
         The job of the training; it waits for what must be fetched.
@@ -73,7 +82,8 @@ def start(studio: Studio, recipe: Recipe) -> Job:
         raise found[0]
     fetch = _must_fetch(studio, recipe)
     wanted = recipe.datasets
-    words.check(studio, recipe)
+    if branch is None:  # else the vocabulary is that of the other run
+        words.check(studio, recipe)
     missing = [name for name in wanted if not datasets.exists(studio, name)]
     for name in missing:
         if name not in datasets.starter_names():
@@ -82,7 +92,10 @@ def start(studio: Studio, recipe: Recipe) -> Job:
     if fetch:
         before.append(models.start_fetch(studio, recipe.base).id)
     run = _make_run(studio, recipe)
-    before += words.prepare(studio, recipe, run, before)
+    if branch is None:
+        before += words.prepare(studio, recipe, run, before)
+    else:
+        branching.fill(studio, branch, recipe, run)
     job = studio.jobs.add(NewJob("train", run, {"run": run}, lane="device", run=run, after=tuple(before)))
     studio.queue.advance()
     return studio.jobs.get(job)
@@ -95,7 +108,9 @@ def _must_fetch(studio: Studio, recipe: Recipe) -> bool:
         raise StudioError("model.base_is_run", reference=recipe.name, base=recipe.base)
     if scheme != "local" and not is_fetched(recipe.base, studio.settings):
         return True
-    locate(recipe.base, studio.settings)
+    check_fitness(locate(recipe.base, studio.settings), recipe)
+    if recipe.vocabulary is not None:
+        read_family(locate_tokenizer(recipe.base, studio.settings))
     return False
 
 
@@ -208,12 +223,16 @@ def stop(studio: Studio, run: str) -> Job:
 
 
 def resume(studio: Studio, run: str) -> Job:
-    """Go on from the newest whole checkpoint.
+    """Go on from the newest whole checkpoint, with the recipe that the run began with.
 
     Raises:
-        StudioError: ``run.unknown``, ``job.still_running`` or ``job.already_done``.
+        StudioError: ``run.unknown``, ``job.still_running``, ``job.already_done``, or ``training.changed`` for a recipe
+            that was edited meanwhile; nothing is queued then.
     """
-    return jobs.resume(studio, _job(studio, run).id)
+    job = _job(studio, run)
+    if job.state in ENDED and job.state != "done":
+        check_recipe(studio.settings.runs / run, get(studio, run).recipe)
+    return jobs.resume(studio, job.id)
 
 
 def _job(studio: Studio, run: str) -> Job:

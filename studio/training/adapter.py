@@ -11,8 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from studio.errors import StudioError
 from studio.recipes import Lora
-
-WEIGHTS = "adapter_model.safetensors"
+from studio.training.checkpoints import WEIGHTS
 
 
 def add_adapter(model: Any, lora: Lora, base: str, seed: int) -> PeftModel:

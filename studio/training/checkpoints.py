@@ -11,8 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from studio.errors import StudioError
+from studio.recipes import Stage
 
 KEPT = 3
+WEIGHTS = "adapter_model.safetensors"
+"""Of a checkpoint, and of a stage: there it says that the stage is finished."""
 COUNTS = "progress.json"
 _INCOMING = ".incoming-"
 
@@ -60,6 +63,11 @@ def save_counts(counts: Counts, folder: Path) -> None:
 def load_counts(folder: Path) -> Counts:
     """The counts kept in a checkpoint or finished stage."""
     return Counts(**json.loads((folder / COUNTS).read_text(encoding="utf8")))
+
+
+def stage_folder(run: Path, number: int, stage: Stage) -> Path:
+    """Where stage `number` (from 0) of a run keeps its adapter and checkpoints."""
+    return run / "stages" / f"{number:02d}-{stage.name}"
 
 
 def checkpoint_folder(stage: Path, step: int) -> Path:

@@ -12,22 +12,23 @@ import torch
 
 from studio.jobs.events import MetricRow, Progress, Stopping
 from studio.models.files import ModelFiles
+from studio.models.fitness import check_fitness
 from studio.models.load import pick_device
 from studio.recipes import Recipe
 from studio.settings import Settings
-from studio.training.adapter import WEIGHTS, add_adapter, load_adapter
+from studio.training.adapter import add_adapter, load_adapter
 from studio.training.base import best_dtype, load_frozen
-from studio.training.checkpoints import COUNTS, Counts, checkpoints, load_counts
+from studio.training.checkpoints import COUNTS, WEIGHTS, Counts, checkpoints, load_counts, stage_folder
 from studio.training.environment import describe_environment, freeze_environment
 from studio.training.fused_llama import fuse_layers
 from studio.training.memory import memory_peak
+from studio.training.ranks import ALONE, Ranks
 from studio.training.stages import (
     KINDS,
     StageResult,
     StoppedError,
     Studio,
     dataset_folder,
-    stage_folder,
 )
 from studio.training.words import open_words, words_of
 
@@ -55,6 +56,7 @@ def train(
     progress: Progress,
     stopping: Stopping,
     dtype: torch.dtype | None = None,
+    ranks: Ranks = ALONE,
 ) -> TrainResult:
     """Train `recipe` in the folder `run`, from the newest whole checkpoint there if there is one.
 
@@ -67,14 +69,15 @@ def train(
         progress: Gets the share of the run that is done.
         stopping: Asked once a step; True saves a checkpoint and ends the run.
         dtype: Of the frozen base; by default what suits the device.
+        ranks: The processes that train this run together; each of them calls this.
 
     Raises:
         StudioError: See `check`, `freeze_environment`, `open_words` and `run_stage`.
     """
     started = time.monotonic()
-    check(recipe, settings)
+    check(recipe, base, settings)
     progress(0.0, "progress.train.load")
-    studio = _open(run, recipe, base, settings, record, stopping, dtype)
+    studio = _open(run, recipe, base, settings, record, stopping, dtype, ranks)
     result, steps = _run_stages(studio, recipe, progress)
     counts, seconds = studio.counts, max(studio.counts.seconds, 1e-9)
     return TrainResult(
@@ -96,6 +99,7 @@ def _open(
     record: Callable[[MetricRow], None],
     stopping: Stopping,
     dtype: torch.dtype | None,
+    ranks: Ranks,
 ) -> Studio:
     device = pick_device()
     dtype = dtype or best_dtype(device)
@@ -103,22 +107,24 @@ def _open(
     names = {source.dataset for stage in recipe.stages for source in stage.data}
     datasets = {name: dataset_folder(settings, name) for name in sorted(names)}
     folder = words_of(run)
-    freeze_environment(run, describe_environment(base, datasets, dtype, folder))
+    if ranks.first:
+        freeze_environment(run, describe_environment(recipe, base, datasets, dtype, folder), recipe)
     files = base if folder is None else replace(base, tokenizer_folder=folder)
     model, tokenizer = load_frozen(files, device=device, dtype=dtype, quantisation=recipe.quantisation)
     whole = any(stage.rows == "all" for stage in recipe.stages)
     words = None if folder is None else open_words(folder, base, model, whole=whole)
     adapted = add_adapter(model, recipe.lora, base.reference, recipe.seed)
     fuse_layers(adapted)
-    return Studio(adapted, tokenizer, words, base, settings, run, recipe.seed, Counts(), record, stopping)
+    return Studio(adapted, tokenizer, words, base, settings, run, recipe.seed, Counts(), record, stopping, ranks)
 
 
-def check(recipe: Recipe, settings: Settings) -> None:
-    """Refuse at once what would fail later: datasets that are gone.
+def check(recipe: Recipe, base: ModelFiles, settings: Settings) -> None:
+    """Refuse at once what would fail later: datasets that went away, a base that cannot be trained so.
 
     Raises:
-        StudioError: ``data.no_such_dataset``.
+        StudioError: ``data.no_such_dataset``, or as `check_fitness`.
     """
+    check_fitness(base, recipe)
     for stage in recipe.stages:
         for source in stage.data:
             dataset_folder(settings, source.dataset)

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, device, and hashes of the base, its tokenizer and the data."""
+"""What a run was made with: its recipe, versions, device, and hashes of the base, its tokenizer and the data."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ import torch
 
 from studio.errors import StudioError
 from studio.models.files import ROWS, ModelFiles
+from studio.recipe_changes import ENVIRONMENT, check_recipe
+from studio.recipes import Recipe
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "tokenizers", "accelerate", "safetensors")
-FILE = "environment.json"
 
 
 def describe_environment(
-    base: ModelFiles, datasets: dict[str, Path], dtype: torch.dtype, vocabulary: Path | None = None
+    recipe: Recipe, base: ModelFiles, datasets: dict[str, Path], dtype: torch.dtype, vocabulary: Path | None = None
 ) -> dict[str, Any]:
-    """Everything besides the recipe that decides what a run comes to."""
+    """Everything that decides what a run comes to; the order of the data each stage adds (``order.json``)."""
     cuda = torch.cuda.is_available()
     return {
+        "recipe": recipe.model_dump(mode="json"),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in _LIBRARIES},
         "device": torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine(),
@@ -40,16 +42,18 @@ def describe_environment(
     }
 
 
-def freeze_environment(run: Path, now: dict[str, Any]) -> None:
-    """Write ``environment.json`` at a run's first start; at a later one hold the run to the same base and data.
+def freeze_environment(run: Path, now: dict[str, Any], recipe: Recipe) -> None:
+    """Write ``environment.json`` at a run's first start; at a later one hold the run to what it says.
+
+    A run that took stages over from another one is held to their data, and adds its own.
 
     Raises:
-        StudioError: ``training.base_changed``, ``training.vocabulary_changed`` or ``training.data_changed``: the rest
-            of the run would be another one.
+        StudioError: ``training.base_changed``, ``training.vocabulary_changed``, ``training.data_changed`` or
+            ``training.changed``: the rest of the run would be another one.
     """
-    path = run / FILE
+    path = run / ENVIRONMENT
     if not path.exists():
-        path.write_text(json.dumps(now, indent=2, ensure_ascii=False), encoding="utf8")
+        _write(path, now)
         return
     then = json.loads(path.read_text(encoding="utf8"))
     if any(then[key] != now[key] for key in ("base_sha256", "tokenizer_sha256")):
@@ -57,8 +61,17 @@ def freeze_environment(run: Path, now: dict[str, Any]) -> None:
     if then.get("vocabulary_sha256") != now["vocabulary_sha256"]:
         raise StudioError("training.vocabulary_changed")
     for name, facts in now["datasets"].items():
-        if then["datasets"].get(name) != facts:
+        if then["datasets"].get(name, facts) != facts:
             raise StudioError("training.data_changed", dataset=name)
+    check_recipe(run, recipe)
+    if now["datasets"].keys() - then["datasets"].keys():
+        _write(path, then | {"datasets": now["datasets"]})
+
+
+def _write(path: Path, environment: dict[str, Any]) -> None:
+    aside = path.with_suffix(".incoming")
+    aside.write_text(json.dumps(environment, indent=2, ensure_ascii=False), encoding="utf8")
+    aside.replace(path)
 
 
 def _hash(paths: list[Path]) -> str:

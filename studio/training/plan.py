@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,10 +18,23 @@ MAX_STEPS = 10_000_000  # a budget beyond this is a slip of the finger
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole order of one stage: `batches` lists row numbers, `accumulation` batches to an optimizer step."""
+    """The whole order of one stage: `batches` lists row numbers, equally many batches to an optimizer step."""
 
     batches: list[list[int]]
     steps: int
+
+    @property
+    def accumulation(self) -> int:
+        """Batches to an optimizer step."""
+        return len(self.batches) // self.steps
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the order, by which two runs can be seen to have read the same rows in the same steps."""
+        digest = hashlib.sha256(self.steps.to_bytes(8))
+        for batch in self.batches:
+            digest.update(array("q", [len(batch), *batch]).tobytes())
+        return digest.hexdigest()
 
 
 def make_plan(
@@ -54,6 +69,31 @@ def make_plan(
     if not 1 <= steps <= MAX_STEPS:
         raise StudioError("training.no_steps", stage=stage.name, steps=steps)
     return Plan(list(islice(batches(), steps * stage.accumulation)), steps)
+
+
+def deal(plan: Plan, number: int, count: int) -> Plan:
+    """The part of `plan` that process `number` (from 0) of `count` takes: of every step equally many batches.
+
+    All processes together take in a step what one would: the same rows, whatever their number. Where it does not
+    divide the batches of a step, the fullest ones are halved until it does.
+    """
+    if count == 1:
+        return plan
+    size = plan.accumulation
+    steps = (plan.batches[start : start + size] for start in range(0, len(plan.batches), size))
+    wanted = math.ceil(size / count) * count
+    return Plan([batch for step in steps for batch in _halved(step, wanted)[number::count]], plan.steps)
+
+
+def _halved(batches: list[list[int]], wanted: int) -> list[list[int]]:
+    parts = list(batches)
+    while len(parts) < wanted:
+        place = max(range(len(parts)), key=lambda each: len(parts[each]))
+        rows = parts[place]
+        if len(rows) < 2:
+            raise ValueError(f"{sum(map(len, batches))} rows cannot be dealt into {wanted} batches")
+        parts[place : place + 1] = [rows[: len(rows) // 2], rows[len(rows) // 2 :]]
+    return parts
 
 
 def pack(draws: Iterator[int], costs: Sequence[int], room: int) -> Iterator[list[int]]:

@@ -17,17 +17,19 @@ from studio.models.files import ModelFiles, document_start
 from studio.models.template import ChatTemplate
 from studio.recipes import Stage
 from studio.settings import Settings
-from studio.training.adapter import WEIGHTS, save_adapter
+from studio.training.adapter import save_adapter
 from studio.training.batches import Report, Row, RowMaker, write_rows
-from studio.training.checkpoints import Counts, checkpoints, save_counts, write_whole
-from studio.training.plan import Plan, make_plan
+from studio.training.checkpoints import WEIGHTS, Counts, checkpoints, save_counts, stage_folder, write_whole
+from studio.training.plan import Plan, deal, make_plan
 from studio.training.prompts import PROMPTS, answer, append_answers
+from studio.training.ranks import ALONE, Ranks
 from studio.training.reporter import Reporter
 from studio.training.trainer import StageTrainer, arguments
 from studio.training.words import Words
 
 ROWS = ".rows.arrow"
 DATA = "data.json"
+ORDER = "order.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Studio:
     counts: Counts
     record: Callable[[MetricRow], None]
     stopping: Stopping
+    ranks: Ranks = ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,6 @@ class StageResult:
 
 class StoppedError(Exception):
     """Somebody pressed Stop before the first step; nothing is worth a checkpoint yet."""
-
-
-def stage_folder(run: Path, number: int, stage: Stage) -> Path:
-    """Where stage `number` (from 0) of a run keeps its adapter and checkpoints."""
-    return run / "stages" / f"{number:02d}-{stage.name}"
 
 
 def align(studio: Studio, stage: Stage, number: int, progress: Progress) -> StageResult:
@@ -113,15 +111,19 @@ def run_stage(studio: Studio, stage: Stage, number: int, maker: RowMaker, progre
 
     Raises:
         StudioError: ``data.no_such_dataset``, ``training.no_rows``, ``training.no_trained_token``,
-            ``training.length_too_long``, ``training.all_too_long``, ``template.*``, ``training.not_finite``,
-            ``training.family_not_supported``, ``disk.full``.
+            ``training.template_refuses``, ``training.length_too_long``, ``training.all_too_long``, ``template.*``,
+            ``training.not_finite``, ``training.family_not_supported``, ``disk.full``.
         StoppedError: If stopped while the rows were still being made.
     """
     folder = stage_folder(studio.run, number, stage)
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     progress(0.0, "progress.train.rows")
     rows = prepare_rows(studio, stage, maker, folder)
-    plan = make_stage_plan(stage, rows, studio.seed + number)
+    whole = make_stage_plan(stage, rows, studio.seed + number)
+    if studio.ranks.first:
+        order = {"sha256": whole.sha256, "seed": studio.seed + number, "steps": whole.steps, "rows": len(rows)}
+        (folder / ORDER).write_text(json.dumps(order), encoding="utf8")
+    plan = deal(whole, studio.ranks.number, studio.ranks.count)
     _choose_learners(studio, stage)
     show_answers = _answering(studio, maker.template, number, plan.steps, progress)
     newest = next(reversed(checkpoints(folder)), None)
@@ -129,9 +131,11 @@ def run_stage(studio: Studio, stage: Stage, number: int, maker: RowMaker, progre
         show_answers(0)
     reporter = _reporter(studio, number, plan.steps, progress, show_answers)
     args = arguments(stage, plan, folder, studio.seed, cuda=studio.model.device.type == "cuda")
-    trainer = StageTrainer(studio.model, studio.tokenizer, rows, plan, args, reporter, folder, stage, studio.words)
+    trainer = StageTrainer(
+        studio.model, studio.tokenizer, rows, plan, args, reporter, folder, stage, studio.words, studio.ranks
+    )
     trainer.train_stage(newest)
-    if not reporter.stopped:
+    if not reporter.stopped and studio.ranks.first:
         finish(studio, folder)
     return StageResult(reporter.stopped, trainer.state.global_step, reporter.loss)
 
@@ -159,6 +163,8 @@ def _answering(
     prompts = [prompt if template is None else template.prompt(prompt) for prompt in PROMPTS]
 
     def show(step: int) -> None:
+        if not studio.ranks.first:
+            return
         progress(step / steps, "progress.train.answers")
         append_answers(studio.run / "samples.jsonl", number, step, answer(studio.model, studio.tokenizer, prompts))
         progress(step / steps, "progress.train.steps")
@@ -173,7 +179,7 @@ def _reporter(studio: Studio, number: int, steps: int, progress: Progress, saved
         studio.counts,
         record=studio.record,
         progress=lambda fraction: progress(fraction, "progress.train.steps"),
-        stopping=studio.stopping,
+        stopping=studio.ranks.agreed(studio.stopping),
         saved=saved,
     )
 
@@ -204,6 +210,13 @@ def prepare_rows(studio: Studio, stage: Stage, maker: RowMaker, folder: Path) ->
     limit = getattr(studio.model.config.get_text_config(), "max_position_embeddings", None)
     if limit is not None and stage.length > limit:
         raise StudioError("training.length_too_long", length=stage.length, limit=limit)
+    if studio.ranks.first:
+        _write_rows(studio, stage, maker, folder)
+    studio.ranks.meet()
+    return Dataset.from_file(str(folder / ROWS))
+
+
+def _write_rows(studio: Studio, stage: Stage, maker: RowMaker, folder: Path) -> None:
     reports = [Report() for _ in stage.data]
     write_rows(_all_rows(studio, stage, maker, reports), folder / ROWS)
     total = sum(report.rows for report in reports)
@@ -212,13 +225,12 @@ def prepare_rows(studio: Studio, stage: Stage, maker: RowMaker, folder: Path) ->
         encoding="utf8",
     )
     if total == 0:
-        dropped = {
-            reason: sum(report.dropped.get(reason, 0) for report in reports) for reason in ("too_long", "template")
-        }
-        if dropped["too_long"]:
+        dropped = {reason for report in reports for reason in report.dropped}
+        if "too_long" in dropped:
             raise StudioError("training.all_too_long", stage=stage.name, length=stage.length)
+        if "template" in dropped:
+            raise StudioError("training.template_refuses", stage=stage.name)
         raise StudioError("training.no_trained_token", stage=stage.name)
-    return Dataset.from_file(str(folder / ROWS))
 
 
 def _all_rows(studio: Studio, stage: Stage, maker: RowMaker, reports: list[Report]) -> Iterator[tuple[int, Row]]:

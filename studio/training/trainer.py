@@ -18,6 +18,7 @@ from studio.training.base import softcap
 from studio.training.checkpoints import checkpoint_folder, prune, save_counts, write_whole
 from studio.training.loss import labelled_loss
 from studio.training.plan import Plan
+from studio.training.ranks import ALONE, Ranks
 from studio.training.reporter import Reporter
 from studio.training.words import Words
 
@@ -42,7 +43,7 @@ def arguments(stage: Stage, plan: Plan, folder: Path, seed: int, *, cuda: bool) 
     return SFTConfig(
         output_dir=str(folder),
         per_device_train_batch_size=stage.batch,
-        gradient_accumulation_steps=stage.accumulation,
+        gradient_accumulation_steps=plan.accumulation,
         max_steps=plan.steps,
         learning_rate=stage.rates.lora,
         lr_scheduler_type=_SCHEDULES[stage.schedule],
@@ -81,6 +82,7 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         folder: Of the stage; checkpoints go below it.
         stage: Its rates and optimizer.
         words: The vocabulary's rows that can learn, and where they belong; None without any.
+        ranks: The processes that share the steps; `plan` is the part of this one.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         folder: Path,
         stage: Stage,
         words: Words | None,
+        ranks: Ranks = ALONE,
     ) -> None:
         super().__init__(
             model=model,
@@ -110,7 +113,7 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         self.remove_callback(ProgressCallback)
         self.loss_is_scaled_for_ga = True  # the loss is divided by the labelled tokens of the whole step
         self._plan, self._reporter, self._folder = plan, reporter, folder
-        self._stage, self._words = stage, words
+        self._stage, self._words, self._ranks = stage, words, ranks
         causal = model.get_base_model()
         self._body, self._head = causal.get_decoder(), causal.get_output_embeddings().weight
         self._softcap = softcap(causal)
@@ -134,7 +137,6 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
             use_cache=False,
             document_lengths=inputs["document_lengths"],
         ).last_hidden_state
-        self._reporter.count(inputs["input_ids"].shape[1], inputs["characters"])
         words = self._words
         rows, first = (None, 0) if words is None else (words.trained.head, words.trained.first)
         return labelled_loss(
@@ -155,6 +157,7 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
     def _clip_grad_norm(self, model: Any) -> float | None:
         """Clip the adapter and the rows each by themselves: one spike of new rows would shrink the adapter's step."""
         lora, rows = self._groups
+        self._ranks.sum_gradients([*lora, *rows])
         if self._words is not None:
             self._words.trained.hold_old()
         norms = [float(torch.nn.utils.clip_grad_norm_(group, CLIP)) if group else None for group in (lora, rows)]
@@ -162,7 +165,14 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         return norms[0] if norms[0] is not None else norms[1]
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, Any]], device: torch.device) -> torch.Tensor:
-        return torch.stack([batch["labels"].ne(-100).sum() for batch in batch_samples]).sum()
+        """Labelled tokens of the whole step, of every process; its text is counted on the way."""
+        labelled, tokens, characters = self._ranks.total(
+            sum(int(batch["labels"].ne(-100).sum()) for batch in batch_samples),
+            sum(batch["input_ids"].shape[1] for batch in batch_samples),
+            sum(batch["characters"] for batch in batch_samples),
+        )
+        self._reporter.count(int(tokens), int(characters))
+        return torch.tensor(labelled)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Not counted."""
@@ -170,9 +180,14 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Hand `logs` to the reporter; a history of every step would make each checkpoint's state grow."""
+        if "loss" in logs:
+            logs["loss"] = self._ranks.total(logs["loss"])[0]
         self.control: Any = self.callback_handler.on_log(self.args, self.state, self.control, logs)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        if not self._ranks.first:
+            return
+
         def fill(folder: Path) -> None:
             save_adapter(self.model, folder)
             if self._words is not None:

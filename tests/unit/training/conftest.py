@@ -100,7 +100,8 @@ def train(settings: Settings, tiny_model: Path) -> Callable[..., tuple[TrainResu
             "accumulation": 2,
             "length": 256,
         }
-        recipe = parse_recipe({"name": "small", "base": f"local:{tiny_model}", "stages": [stage]})
+        small = parse_recipe({"name": "small", "base": f"local:{tiny_model}", "stages": [stage]})
+        recipe = override(small, changes)
         rows: list[MetricRow] = []
 
         def keep(row: MetricRow) -> None:
@@ -109,7 +110,7 @@ def train(settings: Settings, tiny_model: Path) -> Callable[..., tuple[TrainResu
 
         result = curriculum.train(
             settings.runs / name,
-            override(recipe, changes),
+            recipe,
             locate(recipe.base, settings),
             settings,
             record=keep,

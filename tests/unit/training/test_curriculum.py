@@ -75,9 +75,31 @@ def test_plain_peft_opens_the_adapter(train: Train, settings: Settings, tiny_mod
     assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == f"local:{tiny_model}"
 
 
-def test_the_same_seed_gives_the_same_losses(train: Train) -> None:
+def test_the_same_seed_gives_the_same_losses(train: Train, settings: Settings) -> None:
     first, again, other = train("a")[1], train("b")[1], train("c", "seed=1")[1]
     assert [row.loss for row in first] == [row.loss for row in again] != [row.loss for row in other]
+    orders = [
+        json.loads((settings.runs / run / "stages" / "00-chat" / "order.json").read_text(encoding="utf8"))
+        for run in ("a", "b", "c")
+    ]
+    assert orders[0] == orders[1]
+    assert (orders[0]["steps"], orders[0]["rows"], orders[0]["seed"], orders[2]["seed"]) == (6, 16, 3407, 1)
+    assert orders[0]["sha256"] != orders[2]["sha256"], "the seed decides the order"
+
+
+def test_a_run_says_what_it_was_made_with(train: Train, settings: Settings, words: Callable[[str], Path]) -> None:
+    words("a")
+    train("a", "stages.0.budget.steps=1")
+    train("b", "stages.0.budget.steps=1", "seed=1")
+    ours, other = (
+        json.loads((settings.runs / run / "environment.json").read_text(encoding="utf8")) for run in ("a", "b")
+    )
+    assert {"torch", "transformers", "trl", "peft", "tokenizers"} <= ours["versions"].keys()
+    assert (ours["recipe"]["seed"], other["recipe"]["seed"]) == (3407, 1)
+    hashes = [ours[key] for key in ("base_sha256", "tokenizer_sha256", "vocabulary_sha256")]
+    assert all(len(each) == 64 for each in [*hashes, ours["datasets"]["chats"]["sha256"]])
+    assert other["vocabulary_sha256"] is None
+    assert ours["base_sha256"] == other["base_sha256"] != ours["tokenizer_sha256"]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
