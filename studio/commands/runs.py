@@ -24,7 +24,7 @@ def run(
     ] = None,
     smoke: Annotated[
         bool,
-        typer.Option("--smoke", help="Every stage for three steps on a starter model and the studio's own samples."),
+        typer.Option("--smoke", help="Every stage for two steps on a starter model and the studio's own samples."),
     ] = False,
     stage: Annotated[
         str | None,
@@ -37,7 +37,7 @@ def run(
 ) -> None:
     """Train from a recipe; the base and the studio's own texts are fetched first where they are missing."""
     with speaking(json, workspace, language) as speech:
-        job = training.start(speech.studio, recipes.read(recipe, set_ or (), small=smoke, stage=stage))
+        job = training.start(speech.studio, recipes.read(recipe, set_ or (), small=smoke, stage=stage), smoke=smoke)
         speech.tell(speech.follow(job, detach=detach))
 
 

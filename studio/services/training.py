@@ -58,8 +58,10 @@ def read_recipe(name_or_path: str, settings: Iterable[str] = ()) -> Recipe:
     return recipes.read(name_or_path, settings)
 
 
-def start(studio: Studio, recipe: Recipe) -> Job:
+def start(studio: Studio, recipe: Recipe, *, smoke: bool = False) -> Job:
     """Queue a run of `recipe`, with whatever it needs first: base model, the studio's own texts, a vocabulary.
+
+    With `smoke` start rows are fitted for a few steps only and sample answers are short.
 
     Returns:
         The job of the training; it waits for what must be fetched.
@@ -82,8 +84,10 @@ def start(studio: Studio, recipe: Recipe) -> Job:
     if fetch:
         before.append(models.start_fetch(studio, recipe.base).id)
     run = _make_run(studio, recipe)
-    before += words.prepare(studio, recipe, run, before)
-    job = studio.jobs.add(NewJob("train", run, {"run": run}, lane="device", run=run, after=tuple(before)))
+    before += words.prepare(studio, recipe, run, before, smoke=smoke)
+    job = studio.jobs.add(
+        NewJob("train", run, {"run": run, "smoke": smoke}, lane="device", run=run, after=tuple(before))
+    )
     studio.queue.advance()
     return studio.jobs.get(job)
 
@@ -181,7 +185,12 @@ def checkpoints(studio: Studio, run: str) -> list[str]:
 
 def answers(studio: Studio, run: str) -> list[Answer]:
     """The sample answers of a run, oldest first; a line that is being written now is left for later."""
-    path = studio.settings.runs / Path(run).name / "samples.jsonl"
+    return answers_in(studio.settings.runs / Path(run).name)
+
+
+def answers_in(folder: Path) -> list[Answer]:
+    """The sample answers in the folder of a run, as `answers`."""
+    path = folder / "samples.jsonl"
     if not path.exists():
         return []
     found = []

@@ -21,6 +21,7 @@ from studio.training.checkpoints import COUNTS, Counts, checkpoints, load_counts
 from studio.training.environment import describe_environment, freeze_environment
 from studio.training.fused_llama import fuse_layers
 from studio.training.memory import memory_peak
+from studio.training.prompts import NEW_TOKENS
 from studio.training.stages import (
     KINDS,
     StageResult,
@@ -55,6 +56,7 @@ def train(
     progress: Progress,
     stopping: Stopping,
     dtype: torch.dtype | None = None,
+    answer_tokens: int = NEW_TOKENS,
 ) -> TrainResult:
     """Train `recipe` in the folder `run`, from the newest whole checkpoint there if there is one.
 
@@ -67,6 +69,7 @@ def train(
         progress: Gets the share of the run that is done.
         stopping: Asked once a step; True saves a checkpoint and ends the run.
         dtype: Of the frozen base; by default what suits the device.
+        answer_tokens: Longest sample answer.
 
     Raises:
         StudioError: See `check`, `freeze_environment`, `open_words` and `run_stage`.
@@ -74,7 +77,7 @@ def train(
     started = time.monotonic()
     check(recipe, settings)
     progress(0.0, "progress.train.load")
-    studio = _open(run, recipe, base, settings, record, stopping, dtype)
+    studio = _open(run, recipe, base, settings, record, stopping, dtype, answer_tokens)
     result, steps = _run_stages(studio, recipe, progress)
     counts, seconds = studio.counts, max(studio.counts.seconds, 1e-9)
     return TrainResult(
@@ -96,6 +99,7 @@ def _open(
     record: Callable[[MetricRow], None],
     stopping: Stopping,
     dtype: torch.dtype | None,
+    answer_tokens: int,
 ) -> Studio:
     device = pick_device()
     dtype = dtype or best_dtype(device)
@@ -110,7 +114,9 @@ def _open(
     words = None if folder is None else open_words(folder, base, model, whole=whole)
     adapted = add_adapter(model, recipe.lora, base.reference, recipe.seed)
     fuse_layers(adapted)
-    return Studio(adapted, tokenizer, words, base, settings, run, recipe.seed, Counts(), record, stopping)
+    return Studio(
+        adapted, tokenizer, words, base, settings, run, recipe.seed, Counts(), record, stopping, answer_tokens
+    )
 
 
 def check(recipe: Recipe, settings: Settings) -> None:

@@ -44,6 +44,7 @@ class Studio:
     counts: Counts
     record: Callable[[MetricRow], None]
     stopping: Stopping
+    answer_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,8 @@ def _answering(
 
     def show(step: int) -> None:
         progress(step / steps, "progress.train.answers")
-        append_answers(studio.run / "samples.jsonl", number, step, answer(studio.model, studio.tokenizer, prompts))
+        answers = answer(studio.model, studio.tokenizer, prompts, studio.answer_tokens)
+        append_answers(studio.run / "samples.jsonl", number, step, answers)
         progress(step / steps, "progress.train.steps")
 
     return show

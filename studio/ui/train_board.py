@@ -8,7 +8,7 @@ from studio.i18n import bytes_text, duration_text, number, say
 from studio.jobs.store import ACTIVE, PENDING
 from studio.services import jobs, training
 from studio.services.studio import Studio
-from studio.ui import parts, vocabulary_views
+from studio.ui import parts, report_views, vocabulary_views
 from studio.ui.parts import Markup
 
 BOARD = "board"
@@ -105,6 +105,7 @@ def panels(studio: Studio) -> dict[str, Any]:
     """The live parts of the screen."""
     return {
         BOARD: lambda locale, run: board_view(locale, studio, run),
+        report_views.PANEL: lambda locale, run: report_views.panel(locale, studio, run),
         "answers": lambda locale, run: answers_view(locale, studio, run),
         "status": lambda locale, _: status_view(locale, studio),
     }

@@ -9,7 +9,7 @@ import gradio as gr
 from studio.i18n import say
 from studio.services import training
 from studio.services.studio import Studio
-from studio.ui import parts, train_estimate, train_form
+from studio.ui import parts, report_views, train_estimate, train_form
 from studio.ui.handlers import guarded, inform
 from studio.ui.plots import live_curves
 from studio.ui.train_board import BOARD
@@ -32,6 +32,7 @@ def build(locale: str, studio: Studio) -> None:
         resume = gr.Button(say(locale, "train.resume"), scale=0, elem_id="train-resume")
     shown = [live_panel(BOARD, elem_id="board")]
     shown.append(live_curves(locale, elem_id="curves"))
+    shown.append(live_panel(report_views.PANEL, elem_id="report"))
     shown.append(live_panel("answers", elem_id="answers"))
     train_form.wire(locale, studio, form)
     train_estimate.wire(locale, studio, card, form)

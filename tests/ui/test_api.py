@@ -31,6 +31,7 @@ PANELS = (
     "catalogue",
     "mixes",
     "board",
+    "report",
     "answers",
     "status",
     "chat_memory",
