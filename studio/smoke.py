@@ -11,7 +11,7 @@ from studio.recipes import Budget, DataSource, Lora, NewVocabulary, Recipe, Stag
 STEPS = 2  # the second sees what the first has changed
 LENGTH = {"align": 128, "pretrain": 128, "instruct": 512}
 """Tokens: texts are cut into pieces, and 512 are room for most of the sample chats at about one token a letter."""
-BATCH = 2
+BATCH = {"align": 2, "pretrain": 2, "instruct": 1}
 NEW_TOKENS = 300
 
 SAMPLES: dict[Kind, str] = {"text": "sample-prose", "pair": "sample-stories-more", "chat": "sample-chats"}
@@ -59,7 +59,7 @@ def _stage(stage: Stage) -> Stage:
         update={
             "data": _data(stage),
             "budget": Budget(steps=STEPS),
-            "batch": min(stage.batch, BATCH),
+            "batch": min(stage.batch, BATCH[stage.kind]),
             "accumulation": 1,
             "length": min(stage.length, LENGTH[stage.kind]),
             "warmup": min(stage.warmup, 1.0),  # from 1 on it counts steps

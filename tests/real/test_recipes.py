@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from studio.jobs.local import LocalRunner
 from studio.jobs.metrics import MetricStore
 from studio.jobs.process import ProcessIdentity, current_process
 from studio.jobs.queue import Queue
@@ -140,3 +135,69 @@ def test_gemma3n_persian_learns_in_four_bits(desk: Desk) -> None:
     assert (run.recipe.base, run.recipe.quantisation) == ("starter:gemma3-270m", "nf4")
     layers = {key.split(".")[-3] for key in run.adapter(0)}
     assert layers == {"gate_proj", "up_proj", "down_proj"}, "the MLP alone, as the report's code"
+
+
+def old_rows() -> torch.Tensor:
+    """The base's own embeddings."""
+    weights = load_file(fetch_starter("smollm2-135m") / "model.safetensors")
+    return weights["model.embed_tokens.weight"].float()
+
+
+def test_recommended_learns_new_rows_first_and_then_the_layers(desk: Desk) -> None:
+    run = desk.smoke("recommended")
+    hold(run)
+    assert [stage.kind for stage in run.report.stages] == ["align", "pretrain", "instruct"]
+    assert run.report.saving is not None
+    assert run.report.saving.after < 0.9 * run.report.saving.before
+    start = json.loads((run.folder / "vocabulary" / "start.json").read_text(encoding="utf8"))
+    assert start["chosen"] == "fitted"
+    for place in range(3):
+        assert run.rows(place).shape == (300, 576), "only the new rows are kept: the old ones are the base's"
+        assert not torch.equal(run.rows(place), run.rows(place - 1))
+
+
+def test_llama_persian_learns_all_rows_and_holds_the_layers_in_both_alignments(desk: Desk) -> None:
+    run = desk.smoke("llama_persian")
+    hold(run)
+    assert [stage.kind for stage in run.report.stages] == ["align", "align", "pretrain", "instruct"]
+    rows = run.rows(0)
+    assert rows.shape == (FIRST_NEW + 300, 576)
+    assert not torch.equal(rows[:FIRST_NEW], old_rows()), "old rows move as well"
+    assert not torch.equal(rows[FIRST_NEW:], run.rows(-1))
+    assert not torch.equal(run.rows(1)[:FIRST_NEW], rows[:FIRST_NEW])
+    assert set(run.data(3)) == {"sample-chats", "sample-stories-more"}
+
+
+def test_the_variants_change_what_they_name_and_nothing_else(desk: Desk) -> None:
+    """Each in the stage where it differs; the stages before are those of the recipe itself."""
+    without = desk.smoke("llama_persian:no_lora", "pretrain")
+    hold(without)
+    assert not without.learned(0)
+    assert not torch.equal(without.rows(0)[:FIRST_NEW], old_rows())
+    few = desk.smoke("llama_persian:few_100", "instruct")
+    hold(few)
+    assert set(few.data(0)) == {"sample-chats"}, "no translation"
+    crossed = desk.smoke("llama_persian:english_translation", "instruct")
+    hold(crossed)
+    shares = {source.dataset: source.weight for source in crossed.recipe.stages[0].data}
+    assert shares == {"sample-chats": 0.6, "sample-stories-more": 0.4}
+
+
+def test_persian_phi_starts_at_random_and_reads_its_stories_both_ways(desk: Desk) -> None:
+    run = desk.smoke("persian_phi")
+    hold(run)
+    assert [stage.name for stage in run.report.stages] == ["warm-up", "pretrain", "instruct"]
+    one_way = desk.smoke("persian_phi", "warm-up", settings=("stages.0.data.0.direction=fa-en",))
+    assert run.data(0)["sample-stories-more"]["rows"] == 2 * one_way.data(0)["sample-stories-more"]["rows"]
+    assert run.rows(-1).std() == pytest.approx(old_rows().std(), rel=0.1), "drawn as the base's rows lie"
+    assert abs(float(torch.corrcoef(run.rows(-1)[:2])[0, 1])) < 0.2
+
+
+def test_persianmind_reads_text_and_then_instructs_twice(desk: Desk) -> None:
+    run = desk.smoke("persianmind")
+    hold(run)
+    assert [stage.kind for stage in run.report.stages] == ["pretrain", "instruct", "instruct"]
+    assert [sorted(run.data(place)) for place in range(3)] == [
+        ["sample-prose"], ["sample-chats"], ["sample-chats", "sample-stories-more"]
+    ]  # fmt: skip
+    assert run.rows(2).shape == (300, 576)
