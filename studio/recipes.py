@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -211,17 +211,19 @@ def preset_recipe(name: str) -> Recipe:
     return load_recipe(PRESETS / "recipes" / f"{name}.yaml")
 
 
-def only(recipe: Recipe, stage: str) -> Recipe:
-    """`recipe` with one of its stages, which then starts from the base itself.
+def only(recipe: Recipe, stages: Sequence[str]) -> Recipe:
+    """`recipe` with some of its stages in their order, the first of which then starts from the base itself.
 
     Raises:
-        StudioError: ``recipe.no_such_stage``.
+        StudioError: ``recipe.no_such_stage``, or ``recipe.no_stages`` if `stages` is empty.
     """
-    kept = [each for each in recipe.stages if each.name == stage]
-    if not kept:
-        known = ", ".join(each.name for each in recipe.stages)
-        raise StudioError("recipe.no_such_stage", recipe=recipe.name, stage=stage, known=known)
-    return recipe.model_copy(update={"stages": kept})
+    known = [each.name for each in recipe.stages]
+    if not stages:
+        raise StudioError("recipe.no_stages", recipe=recipe.name)
+    for name in stages:
+        if name not in known:
+            raise StudioError("recipe.no_such_stage", recipe=recipe.name, stage=name, known=", ".join(known))
+    return recipe.model_copy(update={"stages": [each for each in recipe.stages if each.name in stages]})
 
 
 def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:

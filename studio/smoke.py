@@ -8,9 +8,10 @@ from studio.data.sample import Kind
 from studio.data.starters import STARTERS
 from studio.recipes import Budget, DataSource, Lora, NewVocabulary, Recipe, Stage, parse_recipe
 
-STEPS = 3
-LENGTH = 512  # room for most of the sample chats at about one token a letter
-BATCH = 2
+STEPS = 2  # the second sees what the first has changed
+LENGTH = {"align": 128, "pretrain": 128, "instruct": 512}
+"""Tokens: texts are cut into pieces, and 512 are room for most of the sample chats at about one token a letter."""
+BATCH = {"align": 2, "pretrain": 2, "instruct": 1}
 NEW_TOKENS = 300
 
 SAMPLES: dict[Kind, str] = {"text": "sample-prose", "pair": "sample-stories-more", "chat": "sample-chats"}
@@ -58,9 +59,9 @@ def _stage(stage: Stage) -> Stage:
         update={
             "data": _data(stage),
             "budget": Budget(steps=STEPS),
-            "batch": min(stage.batch, BATCH),
+            "batch": min(stage.batch, BATCH[stage.kind]),
             "accumulation": 1,
-            "length": min(stage.length, LENGTH),
+            "length": min(stage.length, LENGTH[stage.kind]),
             "warmup": min(stage.warmup, 1.0),  # from 1 on it counts steps
         }
     )

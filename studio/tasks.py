@@ -155,10 +155,11 @@ def mix_data(work: Work) -> dict[str, Any]:
 
 
 def train(work: Work) -> dict[str, Any]:
-    """Train a run from its frozen recipe: argument `run`."""
+    """Train a run from its frozen recipe: argument `run`, and `smoke` for shorter sample answers."""
     from studio.models.files import locate
     from studio.recipes import load_recipe
     from studio.training import several
+    from studio.training.prompts import NEW_TOKENS, SMOKE_TOKENS
 
     run = work.job.arguments["run"]
     folder = work.settings.runs / run
@@ -171,6 +172,7 @@ def train(work: Work) -> dict[str, Any]:
         record=lambda row: work.metrics.add(run, row),
         progress=work.progress,
         stopping=work.stopping,
+        answer_tokens=SMOKE_TOKENS if work.job.arguments.get("smoke") else NEW_TOKENS,
     )
     return {"run": run, **asdict(result)}
 
@@ -241,22 +243,25 @@ def learn_vocabulary(work: Work) -> dict[str, Any]:
 
 
 def make_rows(work: Work) -> dict[str, Any]:
-    """Make and measure start rows for a vocabulary, as `studio.services.rows` asks."""
+    """Make and measure start rows for a vocabulary, as `studio.services.rows` asks; a smoke run's on one text only."""
     from studio.data.starters import held_out_lines
     from studio.models.files import locate
     from studio.tokenizer.corpus import find_parts
     from studio.tokenizer.starting import make_starts
 
     given = work.job.arguments
+    smoke = given.get("smoke", False)
+    texts = 1 if smoke else QUICK_TEXTS
     starts = make_starts(
         locate(given["model"], work.settings),
         Path(given["vocabulary"]),
         find_parts(given["corpus"], work.settings),
-        {"fa": held_out_lines("fa")[:QUICK_TEXTS], "en": held_out_lines("en")[:QUICK_TEXTS]},
+        {"fa": held_out_lines("fa")[:texts], "en": held_out_lines("en")[:texts]},
         given["methods"],
         given["keep"],
         progress=work.progress,
         stopping=work.stopping,
+        smoke=smoke,
     )
     return {"vocabulary": given["vocabulary"], **starts.model_dump(mode="json")}
 

@@ -24,7 +24,7 @@ def run(
     ] = None,
     smoke: Annotated[
         bool,
-        typer.Option("--smoke", help="Every stage for three steps on a starter model and the studio's own samples."),
+        typer.Option("--smoke", help="Every stage for two steps on a starter model and the studio's own samples."),
     ] = False,
     stage: Annotated[
         str | None,
@@ -43,7 +43,7 @@ def run(
     with speaking(json, workspace, language) as speech:
         wanted = recipes.read(recipe, set_ or (), small=smoke, stage=stage)
         branch = None if origin is None else branching.plan(speech.studio, wanted, origin)
-        job = training.start(speech.studio, wanted, branch)
+        job = training.start(speech.studio, wanted, branch, smoke=smoke)
         told = speech.follow(job, detach=detach)
         speech.tell(told if branch is None else told | branch.facts())
 

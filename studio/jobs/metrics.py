@@ -61,3 +61,10 @@ class MetricStore:
         with self._database.reading() as connection:
             row = connection.execute(query, {"run": run}).first()
         return None if row is None else MetricRow(*row)
+
+    def newest_of_stages(self, run: str) -> list[MetricRow]:
+        """The newest row of each stage of `run`, in their order."""
+        newest = "SELECT MAX(id) FROM metrics WHERE run = :run GROUP BY stage"
+        query = text(f"SELECT {', '.join(COLUMNS)} FROM metrics WHERE id IN ({newest}) ORDER BY stage")
+        with self._database.reading() as connection:
+            return [MetricRow(*row) for row in connection.execute(query, {"run": run})]

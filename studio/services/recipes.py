@@ -67,7 +67,7 @@ def read(name_or_path: str, settings: Iterable[str] = (), *, small: bool = False
     """
     recipe = load_recipe(*find(name_or_path))
     recipe = override(smoke(recipe) if small else recipe, settings)
-    return only(recipe, stage) if stage else recipe
+    return only(recipe, [stage]) if stage else recipe
 
 
 def check(studio: Studio, name_or_path: str) -> Checked:

@@ -62,13 +62,14 @@ def read_recipe(name_or_path: str, settings: Iterable[str] = ()) -> Recipe:
     return recipes.read(name_or_path, settings)
 
 
-def start(studio: Studio, recipe: Recipe, branch: Branch | None = None) -> Job:
+def start(studio: Studio, recipe: Recipe, branch: Branch | None = None, *, smoke: bool = False) -> Job:
     """Queue a run of `recipe`, with whatever it needs first: base model, the studio's own texts, a vocabulary.
 
     Args:
         studio: The workspace.
         recipe: What to do.
         branch: What the run takes over of another one, from `studio.services.branching.plan`.
+        smoke: Start rows are fitted for a few steps only and sample answers are short.
 
     Returns:
         The job of the training; it waits for what must be fetched.
@@ -93,10 +94,12 @@ def start(studio: Studio, recipe: Recipe, branch: Branch | None = None) -> Job:
         before.append(models.start_fetch(studio, recipe.base).id)
     run = _make_run(studio, recipe)
     if branch is None:
-        before += words.prepare(studio, recipe, run, before)
+        before += words.prepare(studio, recipe, run, before, smoke=smoke)
     else:
         branching.fill(studio, branch, recipe, run)
-    job = studio.jobs.add(NewJob("train", run, {"run": run}, lane="device", run=run, after=tuple(before)))
+    job = studio.jobs.add(
+        NewJob("train", run, {"run": run, "smoke": smoke}, lane="device", run=run, after=tuple(before))
+    )
     studio.queue.advance()
     return studio.jobs.get(job)
 
@@ -196,7 +199,12 @@ def checkpoints(studio: Studio, run: str) -> list[str]:
 
 def answers(studio: Studio, run: str) -> list[Answer]:
     """The sample answers of a run, oldest first; a line that is being written now is left for later."""
-    path = studio.settings.runs / Path(run).name / "samples.jsonl"
+    return answers_in(studio.settings.runs / Path(run).name)
+
+
+def answers_in(folder: Path) -> list[Answer]:
+    """The sample answers in the folder of a run, as `answers`."""
+    path = folder / "samples.jsonl"
     if not path.exists():
         return []
     found = []

@@ -34,7 +34,7 @@ def check(studio: Studio, recipe: Recipe) -> None:
         raise StudioError("rows.other_base", model=recipe.base, base=found.base)
 
 
-def prepare(studio: Studio, recipe: Recipe, run: str, after: Sequence[int]) -> list[int]:
+def prepare(studio: Studio, recipe: Recipe, run: str, after: Sequence[int], *, smoke: bool = False) -> list[int]:
     """Put the vocabulary into the run's folder, or queue what makes it; returns the jobs to wait for."""
     target = studio.settings.runs / run / FOLDER
     given = recipe.vocabulary
@@ -45,19 +45,27 @@ def prepare(studio: Studio, recipe: Recipe, run: str, after: Sequence[int]) -> l
         shutil.copytree(source, target)
         if (target / ROWS).is_file():
             return []
-        return [_rows(studio, recipe.base, run, target, START, read_vocabulary(source).corpus, after)]
+        return [_rows(studio, recipe.base, run, target, START, read_vocabulary(source).corpus, after, smoke)]
     arguments = {
         "model": recipe.base, "corpus": given.corpus, "size": given.size, "out": str(target),
         "method": "continued", "script": "arabic", "at_most": True,
     }  # fmt: skip
     learned = studio.jobs.add(NewJob(vocabulary.KIND, run, arguments, after=tuple(after)))
-    return [learned, _rows(studio, recipe.base, run, target, given.start, given.corpus, [*after, learned])]
+    return [learned, _rows(studio, recipe.base, run, target, given.start, given.corpus, [*after, learned], smoke)]
 
 
 def _rows(
-    studio: Studio, base: str, run: str, target: Path, start: str, corpus: Sequence[str], after: Sequence[int]
+    studio: Studio,
+    base: str,
+    run: str,
+    target: Path,
+    start: str,
+    corpus: Sequence[str],
+    after: Sequence[int],
+    smoke: bool,
 ) -> int:
     arguments = {
         "vocabulary": str(target), "model": base, "corpus": list(corpus), "methods": [start], "keep": start,
+        "smoke": smoke,
     }  # fmt: skip
     return studio.jobs.add(NewJob("rows", run, arguments, lane="device", after=tuple(after)))

@@ -45,6 +45,7 @@ def make_starts(
     *,
     progress: Progress,
     stopping: Stopping,
+    smoke: bool = False,
 ) -> Starts:
     """Make start rows for a vocabulary and measure them on held-out text before any training.
 
@@ -57,6 +58,7 @@ def make_starts(
         keep: The one of `methods` whose rows stay; ``best`` as `pick` says.
         progress: Told of progress.
         stopping: Asked often.
+        smoke: Fit for a few steps only.
 
     Raises:
         StudioError: ``rows.other_base`` for a base with another tokenizer, ``rows.no_text``, ``model.*``, ``bits.*``,
@@ -67,7 +69,7 @@ def make_starts(
     start = document_start(files.folder)
     if start is None:
         raise StudioError("bits.no_document_start")
-    bench = _Bench(files, folder, vocabulary, start, held, progress, stopping)
+    bench = _Bench(files, folder, vocabulary, start, held, progress, stopping, smoke)
     made = bench.fit([method for method in methods if method not in CLOSED_FORMS], parts)
     found = bench.measure(made, methods)
     chosen = pick(found.starts, found.base_en) if keep == "best" else keep
@@ -91,6 +93,7 @@ class _Bench:
     held: Mapping[Literal["fa", "en"], Sequence[str]]
     progress: Progress
     stopping: Stopping
+    smoke: bool
 
     def fit(self, methods: Sequence[Method], parts: Sequence[Part]) -> dict[Method, _Made]:
         """The learned ways, in the device's own precision."""
@@ -99,12 +102,12 @@ class _Bench:
         self.progress(0.0, "progress.rows.load")
         model, _ = load_base(self.files)
         model.requires_grad_(False)
-        budget = BUDGETS[model.device.type]
+        budget = BUDGETS["smoke" if self.smoke else model.device.type]
         tables, old = tables_of(model), load_tokenizer(self.files.tokenizer_folder)
         passages = self._passages(parts, budget.steps * budget.batch, budget.length)
         script = find_script(self.vocabulary.script)
         self.progress(0.02, "progress.rows.free")
-        free = write_freely(model, self.start, SEED)
+        free = write_freely(model, self.start, SEED, budget.free)
         guarded = guard(model, [each for each in free if not script.touches(old.decode(each))])
         spelled = spell(self.vocabulary, old.get_vocab(with_added_tokens=False))
         made: dict[Method, _Made] = {}

@@ -22,6 +22,7 @@ from studio.training.checkpoints import COUNTS, WEIGHTS, Counts, checkpoints, lo
 from studio.training.environment import describe_environment, freeze_environment
 from studio.training.fused_llama import fuse_layers
 from studio.training.memory import memory_peak
+from studio.training.prompts import NEW_TOKENS
 from studio.training.ranks import ALONE, Ranks
 from studio.training.stages import (
     KINDS,
@@ -57,6 +58,7 @@ def train(
     stopping: Stopping,
     dtype: torch.dtype | None = None,
     ranks: Ranks = ALONE,
+    answer_tokens: int = NEW_TOKENS,
 ) -> TrainResult:
     """Train `recipe` in the folder `run`, from the newest whole checkpoint there if there is one.
 
@@ -70,6 +72,7 @@ def train(
         stopping: Asked once a step; True saves a checkpoint and ends the run.
         dtype: Of the frozen base; by default what suits the device.
         ranks: The processes that train this run together; each of them calls this.
+        answer_tokens: Longest sample answer.
 
     Raises:
         StudioError: See `check`, `freeze_environment`, `open_words` and `run_stage`.
@@ -77,7 +80,7 @@ def train(
     started = time.monotonic()
     check(recipe, base, settings)
     progress(0.0, "progress.train.load")
-    studio = _open(run, recipe, base, settings, record, stopping, dtype, ranks)
+    studio = _open(run, recipe, base, settings, record, stopping, dtype, ranks, answer_tokens)
     result, steps = _run_stages(studio, recipe, progress)
     counts, seconds = studio.counts, max(studio.counts.seconds, 1e-9)
     return TrainResult(
@@ -100,6 +103,7 @@ def _open(
     stopping: Stopping,
     dtype: torch.dtype | None,
     ranks: Ranks,
+    answer_tokens: int,
 ) -> Studio:
     device = pick_device()
     dtype = dtype or best_dtype(device)
@@ -115,7 +119,9 @@ def _open(
     words = None if folder is None else open_words(folder, base, model, whole=whole)
     adapted = add_adapter(model, recipe.lora, base.reference, recipe.seed)
     fuse_layers(adapted)
-    return Studio(adapted, tokenizer, words, base, settings, run, recipe.seed, Counts(), record, stopping, ranks)
+    return Studio(
+        adapted, tokenizer, words, base, settings, run, recipe.seed, Counts(), record, stopping, ranks, answer_tokens
+    )
 
 
 def check(recipe: Recipe, base: ModelFiles, settings: Settings) -> None:

@@ -14,6 +14,7 @@ PROMPTS = (
     "پایتخت ایران کجاست؟",
     "یک داستان کوتاه دربارهٔ باران بنویس.",
 )
+SMOKE_TOKENS = 3  # of a smoke run: to write 48 takes as long as a step, and a smoke run has few of those
 NEW_TOKENS = 48  # about two short sentences for a tokenizer that spends a token on each letter
 
 

@@ -31,6 +31,7 @@ from studio.recipes import Recipe
 from studio.settings import Settings, show_card
 from studio.training import curriculum
 from studio.training.curriculum import TrainResult
+from studio.training.prompts import NEW_TOKENS
 from studio.training.ranks import join
 
 LOOK_SECONDS = 0.2  # how soon a Stop is passed on
@@ -45,6 +46,7 @@ class _Order:
     base: ModelFiles
     settings: Settings
     dtype: torch.dtype | None
+    answer_tokens: int
 
 
 def train(
@@ -57,6 +59,7 @@ def train(
     progress: Progress,
     stopping: Stopping,
     dtype: torch.dtype | None = None,
+    answer_tokens: int = NEW_TOKENS,
 ) -> TrainResult:
     """As `studio.training.curriculum.train`, on as many cards as there are, or in ``settings.processes`` processes.
 
@@ -72,9 +75,10 @@ def train(
         if cards > 1:
             show_card(0)  # transformers would spread one batch over all that it sees
         return curriculum.train(
-            run, recipe, base, settings, record=record, progress=progress, stopping=stopping, dtype=dtype
-        )
-    order = _Order(run, recipe, base, settings, dtype)
+            run, recipe, base, settings, record=record, progress=progress, stopping=stopping, dtype=dtype,
+            answer_tokens=answer_tokens,
+        )  # fmt: skip
+    order = _Order(run, recipe, base, settings, dtype, answer_tokens)
     with tempfile.TemporaryDirectory() as folder, _Crew(count, order, Path(folder) / "meeting") as crew:
         return crew.follow(record, progress, stopping)
 
@@ -194,6 +198,7 @@ def _take_part(number: int, count: int, meeting: str, line: Connection, order: _
         stopping=line.poll if first else lambda: False,  # nothing but Stop ever comes from the worker
         dtype=order.dtype,
         ranks=join(number, count, meeting),
+        answer_tokens=order.answer_tokens,
     )
 
 

@@ -21,7 +21,7 @@ from studio.training.adapter import save_adapter
 from studio.training.batches import Report, Row, RowMaker, write_rows
 from studio.training.checkpoints import WEIGHTS, Counts, checkpoints, save_counts, stage_folder, write_whole
 from studio.training.plan import Plan, deal, make_plan
-from studio.training.prompts import PROMPTS, answer, append_answers
+from studio.training.prompts import NEW_TOKENS, PROMPTS, answer, append_answers
 from studio.training.ranks import ALONE, Ranks
 from studio.training.reporter import Reporter
 from studio.training.trainer import StageTrainer, arguments
@@ -47,6 +47,7 @@ class Studio:
     record: Callable[[MetricRow], None]
     stopping: Stopping
     ranks: Ranks = ALONE
+    answer_tokens: int = NEW_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,8 @@ def _answering(
         if not studio.ranks.first:
             return
         progress(step / steps, "progress.train.answers")
-        append_answers(studio.run / "samples.jsonl", number, step, answer(studio.model, studio.tokenizer, prompts))
+        answers = answer(studio.model, studio.tokenizer, prompts, studio.answer_tokens)
+        append_answers(studio.run / "samples.jsonl", number, step, answers)
         progress(step / steps, "progress.train.steps")
 
     return show

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from studio.services import training
 from studio.services.studio import Studio
-from studio.ui import chat_tab, data_tab, models_tab, settings_tab, start_tab, train_tab, vocabulary_tab
+from studio.ui import chat_tab, data_tab, models_tab, settings_tab, start_tab, train_board, train_tab, vocabulary_tab
 from studio.ui.shell import build_site
 
 TABS = (
@@ -24,7 +24,7 @@ def build_studio(studio: Studio) -> FastAPI:
     """The studio's pages in both languages."""
     panels = {
         name: panel
-        for tab in (start_tab, data_tab, vocabulary_tab, train_tab, chat_tab, models_tab, settings_tab)
+        for tab in (start_tab, data_tab, vocabulary_tab, train_board, chat_tab, models_tab, settings_tab)
         for name, panel in tab.panels(studio).items()
     }
     return build_site(

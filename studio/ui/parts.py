@@ -226,6 +226,11 @@ def samples(items: Sequence[tuple[object, object, object]]) -> Markup:
     return Markup(f'<ol class="samples">{shown}</ol>')
 
 
+def folded(title: object, body: object) -> Markup:
+    """What few want to see: a line that opens."""
+    return Markup(f'<details class="folded"><summary>{escape(title)}</summary><div>{escape(body)}</div></details>')
+
+
 def tab_state(tab: str, state: str) -> Markup:
     """An invisible word to ``studio.js``: mark `tab` as ``empty``, ``ready``, ``running`` or ``done``."""
     return Markup(f'<span hidden data-tab="{escape(tab)}" data-tab-state="{escape(state)}"></span>')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,8 @@ from studio.training.estimate import StageEstimate
 from studio.ui import parts
 from studio.ui.handlers import guarded, inform
 from studio.ui.parts import Markup
+from studio.ui.train_form import Form
 from studio.ui.widgets import PLAIN, html_block
-
-Reader = Callable[..., Recipe]
-"""The recipe as the values of the page stand, in the order of the page's inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,37 +36,24 @@ def build(locale: str) -> Card:
     return Card(view, gr.Button(say(locale, "estimate.apply"), visible=False, elem_id="estimate-apply"))
 
 
-def wire(
-    locale: str, studio: Studio, card: Card, inputs: list[Any], knobs: Mapping[str, Any], more: Any, read: Reader
-) -> None:
-    """Keep the card fresh and let its button set the knobs.
-
-    Args:
-        locale: Of the page.
-        studio: Estimates.
-        card: From `build`.
-        inputs: All values that `read` takes; the card follows them.
-        knobs: Those among them that set a key of the recipe, by that key.
-        more: Text box with further settings, one ``key=value`` to a line.
-        read: Makes the recipe.
-    """
+def wire(locale: str, studio: Studio, card: Card, form: Form) -> None:
+    """Keep the card fresh and let its button set the fields of the form."""
 
     def show(*values: Any) -> tuple[str, dict[str, Any]]:
-        return card_update(locale, studio, lambda: read(*values))
+        return card_update(locale, studio, lambda: form.read(*values))
 
     def apply(*values: Any) -> list[Any]:
-        found = estimates.before(studio, read(*values))
+        found = estimates.before(studio, form.read(*values))
         settings = () if found.advice is None else found.advice.settings
         inform(locale, "estimate.applied")
-        written = str(dict(zip(inputs, values, strict=True))[more] or "")
-        return applied(settings, list(knobs), written)
+        return form.settle(settings, *values)
 
-    shown = [card.view, card.apply]
+    inputs, shown = form.inputs, [card.view, card.apply]
     quiet = {"show_progress": "hidden", **PLAIN}
     gr.on(None, show, inputs, shown, api_name="estimate_open", queue=False, **quiet)
     gr.on([each.change for each in inputs], show, inputs, shown, api_name="estimate", trigger_mode="always_last",
           **quiet)  # fmt: skip
-    card.apply.click(guarded(locale, apply), inputs, [*knobs.values(), more], api_name="estimate_apply", **PLAIN)
+    card.apply.click(guarded(locale, apply), inputs, form.settled, api_name="estimate_apply", **PLAIN)
 
 
 def card_update(locale: str, studio: Studio, read: Callable[[], Recipe]) -> tuple[str, dict[str, Any]]:
@@ -82,14 +67,6 @@ def card_update(locale: str, studio: Studio, read: Callable[[], Recipe]) -> tupl
         )  # fmt: skip
         return parts.card(say(locale, "estimate.title"), body), gr.update(visible=False)
     return estimate_view(locale, found), gr.update(visible=found.advice is not None)
-
-
-def applied(settings: tuple[str, ...], knobs: list[str], written: str) -> list[Any]:
-    """New values of `knobs` in their order (an empty update where nothing changes), then of the further settings."""
-    changes = dict(setting.partition("=")[::2] for setting in settings)
-    lines = [line for line in written.splitlines() if line.partition("=")[0].strip() not in changes]
-    lines += [f"{key}={value}" for key, value in changes.items() if key not in knobs]
-    return [*[int(changes[key]) if key in changes else gr.update() for key in knobs], "\n".join(lines)]
 
 
 def estimate_view(locale: str, found: Before) -> Markup:

@@ -66,7 +66,9 @@ def train(page: Page, locale: str, live: LiveStudio) -> str:
     go(page, "train")
     expect(page.locator("#board")).to_contain_text(say(locale, "train.empty_title"))
     page.wait_for_timeout(4500)  # the list of datasets follows every four seconds
-    choose(page, "train-dataset", "my-chats")
+    page.locator("#train-datasets input").first.press("Backspace")  # the sample chats go
+    choose(page, "train-datasets", "my-chats")
+    page.keyboard.press("Escape")
     page.locator("#steps input").fill("8")
     page.locator("#train-start").click()
     run = "first_steps-1"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from studio.services import expansion, jobs
 from studio.services.studio import open_studio
 from studio.settings import ROOT, Settings
 from studio.tokenizer.proof import untouched
+from studio.ui.train_draft import Draft
 from studio.ui.uploaded import uploaded
 from tests.live import LiveStudio
 
@@ -29,6 +31,7 @@ PANELS = (
     "catalogue",
     "mixes",
     "board",
+    "report",
     "answers",
     "status",
     "chat_memory",
@@ -46,7 +49,6 @@ ON_OPENING = {"expected_time", "device", "token", "workspace", "estimate_open"}
 FOLLOWING = {"data_preset", "vocabulary_base_of", "vocabulary_name", "vocabulary_keep", "starts_of"}
 AT_ONCE = {"vocabulary_size", "mix_shares", "show_run", "chat_stop", "chat_clear", "disk_use"}
 ROUND_THE_QUEUE = CLOCKS | ON_OPENING | FOLLOWING | AT_ONCE
-KNOBS = (2e-4, 16, 512, 2, 2, 3407, "")
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,11 @@ class Page:
 
     def sentence(self, code: str, **details: Any) -> str:
         return explain(self.locale, StudioError(code, **details))
+
+
+def form(recipe: str = "first_steps", **values: Any) -> list[Any]:
+    """The values of the training form in the order of its fields; what is not given is as the recipe says."""
+    return list(asdict(Draft(recipe, **values)).values())
 
 
 def handlers(live: LiveStudio, locale: str) -> list[str]:
@@ -288,22 +295,36 @@ def test_a_vocabulary_is_learned_seen_at_every_size_taken_and_deleted(page: Page
 
 
 def test_what_a_training_takes_is_said_before_it_starts(page: Page, tiny_model: Path) -> None:
-    values = ["first_steps", f"local:{tiny_model}", "sample-chats", 4, *KNOBS]
+    base = f"local:{tiny_model}"
+    values = form(base=base, budget=4, length=512, batch=2, accumulation=2)
     card = page.ask("estimate", *values)
     assert 'role="img"' in card
     assert say(page.locale, "estimate.part.activations") in card
     assert number(page.locale, 16 * 2 * (2 * 128 + 2 * 96 + 3 * 192)) in card, "what learns"
     opened = page.ask("estimate_open", *values)
     assert opened == card or 'role="img"' in opened
-    huge = [*values[:-1], "stages.0.batch=16384\nstages.0.accumulation=1"]
+    more = "stages.0.batch=16384\nstages.0.accumulation=1"
+    huge = form(base=base, budget=4, length=512, batch=2, accumulation=2, more=more)
     card = page.ask("estimate", *huge)
     assert 'class="banner warn"' in card
-    *_, length, batch, accumulation, seed, more = page.ask("estimate_apply", *huge)
+    *_, length, batch, accumulation, rank, more = page.ask("estimate_apply", *huge)
     assert (batch * accumulation, "batch" in more) == (16384, False), "what a knob says is not said twice"
-    wrong = page.ask("estimate", *values[:-1], "lora.rang=3")
+    wrong = page.ask("estimate", *form(base=base, more="lora.rang=3"))
     assert page.sentence("recipe.invalid", key="lora.rang", fault="extra_forbidden") in wrong
-    absent = page.ask("estimate", values[0], "starter:gemma3-270m", *values[2:])
+    absent = page.ask("estimate", *form(base="starter:gemma3-270m"))
     assert say(page.locale, "estimate.absent") in absent
+
+
+def test_advice_on_a_later_stage_waits_there(page: Page, tiny_model: Path) -> None:
+    values = form("recommended", base=f"local:{tiny_model}", kept="stages.2.batch=65536\nstages.2.budget.steps=9")
+    assert 'class="banner warn"' in page.ask("estimate", *values)
+    shown, kept, *_ = page.ask("estimate_apply", *values)
+    assert shown == "align"
+    settled = form("recommended", base=f"local:{tiny_model}", kept=kept)
+    assert 'class="banner warn"' not in page.ask("estimate", *settled)
+    stage = page.ask("stage", "instruct", *settled)
+    assert (stage[0], stage[3]) == ("instruct", 9)
+    assert stage[8] < 65536
 
 
 def test_two_files_that_translate_each_other_become_pairs(page: Page, tmp_path: Path) -> None:
@@ -338,7 +359,7 @@ def test_refusals_speak_the_language_of_the_page(page: Page, tmp_path: Path) -> 
     empty.touch()
     before = jobs.listing(open_studio(Settings(page.live.workspace)))
     bad = "nonsense"
-    asked: dict[str, tuple[str, tuple[Any, ...]]] = {
+    asked: dict[str, tuple[str, Sequence[Any]]] = {
         page.sentence("data.file_empty", file="empty.txt"): ("data_look", ([handle_file(str(empty))], "")),
         page.sentence("data.no_such_dataset", name=bad): ("data_import_starter", (bad,)),
         page.sentence("hub.bad_id", repo=bad): ("data_import_hub", (bad, "", "train", 10, "x")),
@@ -366,14 +387,21 @@ def test_refusals_speak_the_language_of_the_page(page: Page, tmp_path: Path) -> 
             "chat", ("starter:smollm2-135m", "", [], [], "سلام", "", 0.7, 7, 8, 1),
         ),
         page.sentence("recipe.invalid", key="stages.0.budget.steps", fault="greater_than_equal", bound=1): (
-            "run", ("first_steps", "starter:smollm2-135m", "sample-chats", 0, *KNOBS),
+            "run", form(budget=0),
         ),
         page.sentence("recipe.invalid", key="lora.rank", fault="less_than_equal", bound=1024): (
-            "run", ("first_steps", "starter:smollm2-135m", "sample-chats", 4, 2e-4, 9999, *KNOBS[2:]),
+            "run", form(budget=4, rank=9999),
         ),
-        page.sentence("data.no_such_dataset", name="none"): (
-            "run", ("first_steps", "starter:smollm2-135m", "none", 4, *KNOBS),
+        page.sentence("recipe.invalid", key="stages.2.length", fault="greater_than_equal", bound=16): (
+            "run", form("recommended", shown="instruct", length=3),
         ),
+        page.sentence("recipe.no_stages", recipe="recommended"): ("run", form("recommended", stages=[])),
+        page.sentence("recipe.bad_setting", setting="budget.steps=many"): (
+            "stage", ["align", *form("recommended", kept="stages.0.budget.steps=many", shown="instruct")],
+        ),
+        page.sentence("recipe.rows_without_vocabulary", stage="align"): ("run", form("recommended", vocabulary="")),
+        page.sentence("vocabulary.unknown", name="none-such"): ("run", form("recommended", vocabulary="none-such")),
+        page.sentence("data.no_such_dataset", name="none"): ("run", form(datasets=["none"], budget=4)),
     }  # fmt: skip
     for sentence, (name, values) in asked.items():
         assert page.refusal(name, *values) == sentence, name
@@ -382,13 +410,41 @@ def test_refusals_speak_the_language_of_the_page(page: Page, tmp_path: Path) -> 
 
 
 def test_a_recipe_fills_the_knobs_and_says_what_it_is_for(page: Page) -> None:
-    base, dataset, steps, *knobs, about, more = page.ask("recipe", "gemma3n_persian")
-    assert more == ""
-    assert (base, steps) == ("hub:unsloth/gemma-3n-E4B-it", None)
-    assert dataset["value"] == "persian-gk"
-    assert "persian-gk" in str(dataset["choices"])
-    assert knobs == [2e-5, 8, 4000, 2, 4, 3407]
+    base, vocabulary, size, stages, shown, kept, data, budget, unit, *knobs, more, stage, about = page.ask(
+        "recipe", "gemma3n_persian"
+    )
+    assert (more, shown, kept) == ("", "chat", "")
+    assert (base, budget, unit) == ("hub:unsloth/gemma-3n-E4B-it", 1, "epochs")
+    assert data["value"] == ["persian-gk"]
+    assert "persian-gk" in str(data["choices"])
+    assert (vocabulary["value"], size["visible"]) == ("", False)
+    assert (stages["visible"], stage["visible"]) == (False, False), "one stage needs no choice"
+    lora, rows, *rest = knobs
+    assert (lora["value"], lora["visible"], rows["visible"]) == (2e-5, True, False)
+    assert rest == [4000, 2, 4, 8, 3407]
     assert say(page.locale, "recipes.gemma3n_persian") in about
+
+
+def test_a_recipe_of_several_stages_shows_each_of_them(page: Page) -> None:
+    filled = page.ask("recipe", "llama_persian:no_lora")
+    assert [name for _, name in filled[3]["choices"]] == ["align-persian", "align-pairs", "pretrain", "instruct"]
+    assert filled[-2]["value"] == "align-persian"
+    assert filled[1]["value"] == "+new"
+    typed = form("llama_persian:no_lora", shown="align-persian", budget=77, unit="steps")
+    pairs = page.ask("stage", "align-pairs", *typed)
+    assert pairs[:2] == ("align-pairs", "stages.0.budget.steps=77")
+    assert (pairs[2]["value"], pairs[3], pairs[4]) == (["fa-en-pairs"], 1, "epochs")
+    instruct = page.ask("stage", "instruct", *form("llama_persian:no_lora", shown=pairs[0], kept=pairs[1]))
+    assert (instruct[5]["visible"], instruct[6]["visible"]) == (False, True), "no rate for an adapter that rests"
+    again = page.ask("stage", "align-persian", *form("llama_persian:no_lora", shown="instruct", kept=instruct[1]))
+    assert (again[1], again[3], again[4]) == ("", 77, "steps")
+    assert page.ask("budget_unit", "tokens", "llama_persian", "align-persian") == 200_000_000
+    assert page.ask("budget_unit", "epochs", "llama_persian", "align-persian") == 1
+    assert page.ask("train_vocabulary", "+new")["visible"]
+    run, words, data = page.ask("runs", None, "recommended", "starter:smollm2-135m", "+new", ["mine"])
+    assert "value" not in words
+    assert "value" not in data
+    assert ["mine", "mine"] in data["choices"]
 
 
 def test_the_token_is_kept_and_forgotten_but_never_told(page: Page) -> None:

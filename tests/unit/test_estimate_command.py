@@ -11,7 +11,7 @@ from studio.recipes import dump_recipe
 from studio.services import estimates, training
 from studio.services.studio import open_studio
 from studio.settings import Settings
-from studio.ui.train_estimate import applied, card_update
+from studio.ui.train_estimate import card_update
 from tests.live import command
 from tests.unit.models.test_anatomy import LLAMA_2
 
@@ -82,12 +82,3 @@ def test_the_button_shows_only_where_it_helps(tiny_model: Path, tmp_path: Path) 
     assert button() is False
     assert button("stages.0.batch=65536") is True
     assert button("base=starter:gemma3-270m") is False
-
-
-def test_advice_goes_to_the_knobs_and_the_rest_to_further_settings() -> None:
-    settings = ("stages.0.batch=1", "quantisation=nf4", "stages.1.length=256")
-    knobs = ["lora.rank", "stages.0.batch"]
-    rank, batch, more = applied(settings, knobs, "seed=1\nstages.1.length=512\nstages.0.batch = 9")
-    assert "value" not in rank
-    assert batch == 1
-    assert more == "seed=1\nquantisation=nf4\nstages.1.length=256"

@@ -64,12 +64,12 @@ def test_a_bad_variant_is_refused(variants: object, code: str, tmp_path: Path) -
 
 def test_one_stage_alone_keeps_everything_else() -> None:
     recipe = preset_recipe("recommended")
-    alone = only(recipe, "pretrain")
+    alone = only(recipe, ["pretrain"])
     assert [stage.name for stage in alone.stages] == ["pretrain"]
     assert alone.stages[0] == recipe.stages[1]
     assert alone.model_copy(update={"stages": recipe.stages}) == recipe
     with pytest.raises(StudioError) as caught:
-        only(recipe, "chat")
+        only(recipe, ["chat"])
     assert (caught.value.code, caught.value.details["known"]) == ("recipe.no_such_stage", "align, pretrain, instruct")
 
 

@@ -41,7 +41,7 @@ def test_it_is_small_and_needs_nothing_but_the_studio(name: str) -> None:
         assert small.vocabulary.start == recipe.vocabulary.start  # type: ignore[union-attr]
     for stage in small.stages:
         assert 2 <= (stage.budget.steps or 0) <= 4
-        assert stage.batch * stage.accumulation * stage.length <= 1024
+        assert stage.batch * stage.accumulation * stage.length <= 512
     assert problems(small) == []
 
 
@@ -85,7 +85,7 @@ def test_the_gemma_recipe_in_miniature() -> None:
     assert small.lora.targets == ["gate_proj", "up_proj", "down_proj"]
     assert [each.dataset for each in stage.data] == ["sample-chats"]
     assert (stage.kind, stage.loss, stage.rows, stage.optimizer) == ("instruct", "all", "frozen", "adamw_8bit")
-    assert (stage.warmup, stage.batch, stage.length) == (1, 2, 512)
+    assert (stage.warmup, stage.batch, stage.length) == (1, 1, 512)
 
 
 def test_what_fits_no_starter_is_replaced(recipe: Recipe) -> None:

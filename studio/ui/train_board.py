@@ -1,0 +1,111 @@
+"""The board of a run: state, stages, figures, sample answers and log; and what runs now, for the header."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from studio.i18n import bytes_text, duration_text, number, say
+from studio.jobs.store import ACTIVE, PENDING
+from studio.services import jobs, training
+from studio.services.studio import Studio
+from studio.ui import parts, report_views, vocabulary_views
+from studio.ui.parts import Markup
+
+BOARD = "board"
+LOG_LINES = 12
+ANSWERS_SHOWN = 9
+
+
+def board_view(locale: str, studio: Studio, run_id: str) -> Markup:
+    """State, stage, figures of one run; without a run, what this screen is for."""
+    shown = run_id or training.current(studio)
+    if not shown:
+        return parts.empty_state(say(locale, "train.empty_title"), say(locale, "train.empty_body"))
+    run = training.get(studio, shown)
+    return parts.card(
+        parts.code(run.id), parts.join([_stages(locale, run), _state(locale, run), _figures(locale, run)])
+    )
+
+
+def _stages(locale: str, run: training.Run) -> Markup:
+    at = -1 if run.latest is None else run.latest.stage
+    done = run.job is not None and run.job.state == "done"
+    rail = []
+    for number_, stage in enumerate(run.recipe.stages):
+        state = "done" if done or number_ < at else "running" if number_ == at else "todo"
+        rail.append((f"{say(locale, f'train.stage.{stage.kind}')} · {stage.name}", state))
+    return parts.steps_rail(rail)
+
+
+def _state(locale: str, run: training.Run) -> Markup:
+    if run.job is None:
+        return Markup("")
+    pill = parts.status_pill(locale, run.job.state)
+    if run.job.state in ("running", "stopping"):
+        bar = parts.progress_bar(
+            run.job.progress, jobs.note(locale, run.job), locale=locale, eta_seconds=run.job.eta_seconds
+        )
+        return parts.join([pill, bar])
+    sentence = jobs.message(locale, run.job)
+    if run.job.state in ("failed", "lost"):
+        return parts.banner(say(locale, f"states.{run.job.state}"), sentence, tone="bad")
+    return parts.join([pill, parts.paragraph(sentence, soft=True) if run.job.state in PENDING else ""])
+
+
+def _figures(locale: str, run: training.Run) -> Markup:
+    row = run.latest
+    if row is None:
+        return Markup("")
+    steps = run.recipe.stages[row.stage].budget.steps
+    step = say(locale, "train.figure.step_of", step=row.step, total=steps) if steps else number(locale, row.step)
+    eta = None if run.job is None else run.job.eta_seconds
+    items: list[tuple[object, object, object]] = [
+        (step, say(locale, "train.figure.step"), ""),
+        (_number(locale, row.loss, 3), say(locale, "train.figure.loss"), ""),
+        (_number(locale, row.grad_norm, 2), say(locale, "train.figure.grad_norm"), ""),
+        (parts.ltr(f"{row.learning_rate:.1e}") if row.learning_rate else "—", say(locale, "train.figure.rate"), ""),
+        (_number(locale, row.tokens_per_second, 0), say(locale, "train.figure.tokens"), ""),
+        (_number(locale, row.characters_per_second, 0), say(locale, "train.figure.characters"), ""),
+        (bytes_text(locale, row.memory) if row.memory else "—", say(locale, "train.figure.memory"), ""),
+    ]
+    if eta is not None:
+        items.append((duration_text(locale, eta), say(locale, "train.figure.eta"), ""))
+    return parts.figures(items)
+
+
+def _number(locale: str, value: float | None, digits: int) -> str:
+    return "—" if value is None else number(locale, value, digits)
+
+
+def answers_view(locale: str, studio: Studio, run_id: str) -> Markup:
+    """Sample answers, the newest checkpoint first, and the end of the log."""
+    shown = run_id or training.current(studio)
+    if not shown:
+        return Markup("")
+    found = training.answers(studio, shown)[::-1][:ANSWERS_SHOWN]
+    items = [(say(locale, "train.answer_at", step=answer.step), answer.prompt, answer.answer) for answer in found]
+    body = parts.samples(items) if items else parts.paragraph(say(locale, "train.answers_empty"), soft=True)
+    log = parts.log_view(training.log_lines(studio, shown, LOG_LINES))
+    return parts.join([parts.card(say(locale, "train.answers"), body), parts.card(say(locale, "train.log"), log)])
+
+
+def status_view(locale: str, studio: Studio) -> Markup:
+    """What runs now, for the header of every tab."""
+    active = [job for job in jobs.listing(studio, active_only=True) if job.state in ACTIVE]
+    mark = vocabulary_views.state_mark(studio)
+    if not active:
+        return mark
+    job = active[0]
+    percent = say(locale, "progress.percent", percent=number(locale, int(100 * job.progress)))
+    pill = parts.status_pill(locale, job.state)
+    return parts.join([pill, parts.code(job.title), Markup(f" <bdi>{percent}</bdi>"), mark])
+
+
+def panels(studio: Studio) -> dict[str, Any]:
+    """The live parts of the screen."""
+    return {
+        BOARD: lambda locale, run: board_view(locale, studio, run),
+        report_views.PANEL: lambda locale, run: report_views.panel(locale, studio, run),
+        "answers": lambda locale, run: answers_view(locale, studio, run),
+        "status": lambda locale, _: status_view(locale, studio),
+    }

@@ -1,0 +1,203 @@
+"""Every recipe that ships, as a smoke run on a real starter model: the same stages, and what each is there to show."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from studio.jobs.metrics import MetricStore
+from studio.jobs.process import ProcessIdentity, current_process
+from studio.jobs.queue import Queue
+from studio.jobs.store import Job
+from studio.recipes import Recipe
+from studio.services import recipes, reports, training
+from studio.services.studio import Studio, Vault, open_studio
+from studio.settings import Settings
+from studio.tasks import TASKS
+from studio.worker import Work
+from tests.starter import fetch_starter
+
+FIRST_NEW = 49_152
+"""Ids that SmolLM2 has; new rows follow."""
+
+
+class Here:
+    """Runs jobs in this process, one after another: 20 workers would each import torch and peft for eight seconds."""
+
+    def __init__(self) -> None:
+        self.waiting: list[int] = []
+
+    def start(self, job: Job, token: str | None) -> None:
+        self.waiting.append(job.id)
+
+    def alive(self, process: ProcessIdentity) -> bool:
+        return True
+
+    def kill(self, process: ProcessIdentity) -> None:
+        raise AssertionError("nothing is killed here")
+
+
+class Desk:
+    """A studio on one workspace for all recipes; what one has imported or learned the next finds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.here = Here()
+        opened = open_studio(settings)
+        self.studio = Studio(
+            opened.settings, opened.jobs, Queue(opened.jobs, self.here), opened.metrics, opened.leases, Vault()
+        )
+
+    def smoke(self, name: str, *stages: str, settings: tuple[str, ...] = ()) -> Run:
+        """A smoke run as ``run NAME --smoke`` starts it, to its end; with `stages` of these only."""
+        recipe = recipes.read(name, settings, small=True, stage=stages[0] if stages else None)
+        job = training.start(self.studio, recipe, smoke=True)
+        while self.here.waiting:
+            self._do(self.here.waiting.pop(0))
+            self.studio.queue.advance()
+        done = self.studio.jobs.get(job.id)
+        assert done.state == "done", (name, done.error)
+        assert done.run is not None
+        return Run(self.studio, done.run, recipe)
+
+    def _do(self, number: int) -> None:
+        claimed = self.studio.queue.claim(number, current_process())
+        assert claimed is not None
+        work = Work(claimed, self.studio.settings, self.studio.jobs, MetricStore(self.studio.jobs.database), None)
+        self.studio.jobs.finish(number, "done", result=TASKS[claimed.kind](work))
+
+
+class Run:
+    """What a smoke run left behind."""
+
+    def __init__(self, studio: Studio, name: str, recipe: Recipe) -> None:
+        self.folder, self.recipe = studio.settings.runs / name, recipe
+        self.report = reports.of_run(studio, name)
+        self.folders = sorted((self.folder / "stages").iterdir())
+
+    def rows(self, place: int, side: str = "input") -> torch.Tensor:
+        """Rows after a stage; before the first one (-1) the start rows."""
+        folder = self.folder / "vocabulary" if place < 0 else self.folders[place]
+        return load_file(folder / "new_rows.safetensors")[side]
+
+    def adapter(self, place: int) -> dict[str, torch.Tensor]:
+        return load_file(self.folders[place] / "adapter_model.safetensors")
+
+    def learned(self, place: int) -> bool:
+        """Whether the adapter moved in a stage: its second matrices begin at zero."""
+        now = self.adapter(place)
+        before = self.adapter(place - 1) if place else {key: torch.zeros_like(one) for key, one in now.items()}
+        return any(not torch.equal(now[key], before[key]) for key in now if "lora_B" in key)
+
+    def data(self, place: int) -> dict[str, Any]:
+        """What became of the data of a stage, by dataset."""
+        found: dict[str, Any] = json.loads((self.folders[place] / "data.json").read_text(encoding="utf8"))
+        return found
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    settings = Settings(tmp_path_factory.mktemp("recipes") / "workspace")
+    settings.workspace.mkdir()
+    settings.models.symlink_to(fetch_starter("smollm2-135m").parent)
+    return Desk(settings)
+
+
+def hold(run: Run) -> None:
+    """What every smoke run must show: all stages in their order, two steps each, text read, finite losses."""
+    stages = run.recipe.stages
+    assert [folder.name for folder in run.folders] == [f"{at:02d}-{stage.name}" for at, stage in enumerate(stages)]
+    for place, (stage, told) in enumerate(zip(stages, run.report.stages, strict=True)):
+        assert (told.kind, told.steps, told.finished) == (stage.kind, 2, True)
+        assert told.tokens > 50
+        assert told.loss is not None
+        assert 0 < told.loss < 20
+        assert all(facts["rows"] > 0 for facts in run.data(place).values())
+        assert run.learned(place) == stage.trains_lora
+    assert all(each.before is not None and len(each.after) == len(stages) for each in run.report.answers)
+
+
+def test_first_steps(desk: Desk) -> None:
+    run = desk.smoke("first_steps")
+    hold(run)
+    assert [stage.kind for stage in run.report.stages] == ["instruct"]
+    assert run.report.saving is None
+    assert not (run.folders[0] / "new_rows.safetensors").exists()
+
+
+def test_gemma3n_persian_learns_in_four_bits(desk: Desk) -> None:
+    fetch_starter("gemma3-270m")
+    run = desk.smoke("gemma3n_persian")
+    hold(run)
+    assert (run.recipe.base, run.recipe.quantisation) == ("starter:gemma3-270m", "nf4")
+    layers = {key.split(".")[-3] for key in run.adapter(0)}
+    assert layers == {"gate_proj", "up_proj", "down_proj"}, "the MLP alone, as the report's code"
+
+
+def old_rows() -> torch.Tensor:
+    """The base's own embeddings."""
+    weights = load_file(fetch_starter("smollm2-135m") / "model.safetensors")
+    return weights["model.embed_tokens.weight"].float()
+
+
+def test_recommended_learns_new_rows_first_and_then_the_layers(desk: Desk) -> None:
+    run = desk.smoke("recommended")
+    hold(run)
+    assert [stage.kind for stage in run.report.stages] == ["align", "pretrain", "instruct"]
+    assert run.report.saving is not None
+    assert run.report.saving.after < 0.9 * run.report.saving.before
+    start = json.loads((run.folder / "vocabulary" / "start.json").read_text(encoding="utf8"))
+    assert start["chosen"] == "fitted"
+    for place in range(3):
+        assert run.rows(place).shape == (300, 576), "only the new rows are kept: the old ones are the base's"
+        assert not torch.equal(run.rows(place), run.rows(place - 1))
+
+
+def test_llama_persian_learns_all_rows_and_holds_the_layers_in_both_alignments(desk: Desk) -> None:
+    run = desk.smoke("llama_persian")
+    hold(run)
+    assert [stage.kind for stage in run.report.stages] == ["align", "align", "pretrain", "instruct"]
+    rows = run.rows(0)
+    assert rows.shape == (FIRST_NEW + 300, 576)
+    assert not torch.equal(rows[:FIRST_NEW], old_rows()), "old rows move as well"
+    assert not torch.equal(rows[FIRST_NEW:], run.rows(-1))
+    assert not torch.equal(run.rows(1)[:FIRST_NEW], rows[:FIRST_NEW])
+    assert set(run.data(3)) == {"sample-chats", "sample-stories-more"}
+
+
+def test_the_variants_change_what_they_name_and_nothing_else(desk: Desk) -> None:
+    """Each in the stage where it differs; the stages before are those of the recipe itself."""
+    without = desk.smoke("llama_persian:no_lora", "pretrain")
+    hold(without)
+    assert not without.learned(0)
+    assert not torch.equal(without.rows(0)[:FIRST_NEW], old_rows())
+    few = desk.smoke("llama_persian:few_100", "instruct")
+    hold(few)
+    assert set(few.data(0)) == {"sample-chats"}, "no translation"
+    crossed = desk.smoke("llama_persian:english_translation", "instruct")
+    hold(crossed)
+    shares = {source.dataset: source.weight for source in crossed.recipe.stages[0].data}
+    assert shares == {"sample-chats": 0.6, "sample-stories-more": 0.4}
+
+
+def test_persian_phi_starts_at_random_and_reads_its_stories_both_ways(desk: Desk) -> None:
+    run = desk.smoke("persian_phi")
+    hold(run)
+    assert [stage.name for stage in run.report.stages] == ["warm-up", "pretrain", "instruct"]
+    one_way = desk.smoke("persian_phi", "warm-up", settings=("stages.0.data.0.direction=fa-en",))
+    assert run.data(0)["sample-stories-more"]["rows"] == 2 * one_way.data(0)["sample-stories-more"]["rows"]
+    assert run.rows(-1).std() == pytest.approx(old_rows().std(), rel=0.1), "drawn as the base's rows lie"
+    assert abs(float(torch.corrcoef(run.rows(-1)[:2])[0, 1])) < 0.2
+
+
+def test_persianmind_reads_text_and_then_instructs_twice(desk: Desk) -> None:
+    run = desk.smoke("persianmind")
+    hold(run)
+    assert [stage.kind for stage in run.report.stages] == ["pretrain", "instruct", "instruct"]
+    assert [sorted(run.data(place)) for place in range(3)] == [
+        ["sample-prose"], ["sample-chats"], ["sample-chats", "sample-stories-more"]
+    ]  # fmt: skip
+    assert run.rows(2).shape == (300, 576)
