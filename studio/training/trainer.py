@@ -121,19 +121,19 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
 
     def train_stage(self, checkpoint: Path | None) -> None:
         """Run the stage to its end or to Stop, from `checkpoint` if one is given."""
-        with document_attention(self._body.config):
-            self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """Loss of one flat batch, divided by the labelled tokens of the optimizer step."""
-        hidden = self._body(
-            input_ids=inputs["input_ids"],
-            position_ids=inputs["position_ids"],
-            use_cache=False,
-            document_lengths=inputs["document_lengths"],
-        ).last_hidden_state
+        with document_attention(self._body.config):  # not round the whole training: sample answers need their masks
+            hidden = self._body(
+                input_ids=inputs["input_ids"],
+                position_ids=inputs["position_ids"],
+                use_cache=False,
+                document_lengths=inputs["document_lengths"],
+            ).last_hidden_state
         self._reporter.count(inputs["input_ids"].shape[1], inputs["characters"])
         words = self._words
         rows, first = (None, 0) if words is None else (words.trained.head, words.trained.first)
