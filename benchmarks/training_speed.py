@@ -69,9 +69,9 @@ def main() -> None:
 
 def run_ours(options: argparse.Namespace) -> dict[str, float]:
     """Our trainer on the rows, in this process."""
+    from studio.models.load import pick_dtype
     from studio.recipes import Lora
     from studio.training.adapter import add_adapter
-    from studio.training.base import best_dtype
     from studio.training.batches import Row, write_rows
     from studio.training.checkpoints import Counts
     from studio.training.fused_llama import fuse_layers
@@ -80,7 +80,7 @@ def run_ours(options: argparse.Namespace) -> dict[str, float]:
     from studio.training.reporter import Reporter
     from studio.training.trainer import StageTrainer, arguments
 
-    model, tokenizer, rows = _work(options, best_dtype("cpu"))
+    model, tokenizer, rows = _work(options, pick_dtype("cpu"))
     adapted = add_adapter(model, Lora(rank=RANK, alpha=ALPHA), "benchmark", 0)
     fuse_layers(adapted)
     stage = _stage(options.steps)
@@ -131,10 +131,10 @@ def run_trl(options: argparse.Namespace) -> dict[str, float]:
     from transformers import TrainerCallback
     from trl import SFTTrainer
 
-    from studio.training.base import best_dtype
+    from studio.models.load import pick_dtype
     from studio.training.memory import memory_peak
 
-    dtype = best_dtype("cpu")
+    dtype = pick_dtype("cpu")
     model, tokenizer, rows = _work(options, dtype)
     ordered = [rows[number] for batch in _batches(len(rows), options.steps) for number in batch]
     marks: list[Clock] = []

@@ -12,11 +12,11 @@ import torch
 
 from studio.jobs.events import MetricRow, Progress, Stopping
 from studio.models.files import ModelFiles
-from studio.models.load import pick_device
+from studio.models.load import pick_device, pick_dtype
 from studio.recipes import Recipe
 from studio.settings import Settings
 from studio.training.adapter import WEIGHTS, add_adapter, load_adapter
-from studio.training.base import best_dtype, load_frozen
+from studio.training.base import load_frozen
 from studio.training.checkpoints import COUNTS, Counts, checkpoints, load_counts
 from studio.training.environment import describe_environment, freeze_environment
 from studio.training.fused_llama import fuse_layers
@@ -98,7 +98,7 @@ def _open(
     dtype: torch.dtype | None,
 ) -> Studio:
     device = pick_device()
-    dtype = dtype or best_dtype(device)
+    dtype = dtype or pick_dtype(device)
     run.mkdir(parents=True, exist_ok=True)
     names = {source.dataset for stage in recipe.stages for source in stage.data}
     datasets = {name: dataset_folder(settings, name) for name in sorted(names)}
