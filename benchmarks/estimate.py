@@ -121,10 +121,11 @@ def measure(point: Point, folder: Path, threads: int | None) -> dict[str, float]
     import torch
 
     from studio.models.files import ModelFiles
+    from studio.models.load import pick_dtype
     from studio.recipes import parse_recipe
     from studio.training import curriculum  # noqa: F401  what a worker has loaded before it begins
     from studio.training.adapter import add_adapter
-    from studio.training.base import best_dtype, load_frozen
+    from studio.training.base import load_frozen
     from studio.training.fused_llama import fuse_layers
 
     if threads:
@@ -132,7 +133,7 @@ def measure(point: Point, folder: Path, threads: int | None) -> dict[str, float]
     idle, watch = _anonymous(), Watch()
     recipe = parse_recipe(recipe_of(point))
     files = ModelFiles("local:", "local:", folder, folder)
-    model, tokenizer = load_frozen(files, device="cpu", dtype=best_dtype("cpu"), quantisation=recipe.quantisation)
+    model, tokenizer = load_frozen(files, device="cpu", dtype=pick_dtype("cpu"), quantisation=recipe.quantisation)
     words = _words(model, point.vocabulary) if point.vocabulary else None
     adapted = add_adapter(model, recipe.lora, "benchmark", 0)
     fuse_layers(adapted)

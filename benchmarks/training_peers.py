@@ -35,10 +35,10 @@ def run_trl(options: argparse.Namespace) -> dict[str, float]:
     from transformers import TrainerCallback
     from trl import SFTTrainer
 
-    from studio.training.base import best_dtype
+    from studio.models.load import pick_dtype
     from studio.training.memory import memory_peak
 
-    dtype = best_dtype("cpu")
+    dtype = pick_dtype("cpu")
     model, _, tokenizer, rows = make_work(options, dtype)
     ordered = [rows[number] for batch in batches(len(rows), options.steps) for number in batch]
     marks: list[Mark] = []

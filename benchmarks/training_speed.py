@@ -86,9 +86,9 @@ def run_ours(options: argparse.Namespace, vocabulary: Path | None = None) -> Fig
     """Our trainer on the rows, in this process."""
     from datasets import Dataset
 
+    from studio.models.load import pick_dtype
     from studio.recipes import Lora, Stage
     from studio.training.adapter import add_adapter
-    from studio.training.base import best_dtype
     from studio.training.batches import Row, write_rows
     from studio.training.checkpoints import Counts
     from studio.training.fused_llama import fuse_layers
@@ -97,7 +97,7 @@ def run_ours(options: argparse.Namespace, vocabulary: Path | None = None) -> Fig
     from studio.training.reporter import Reporter
     from studio.training.trainer import StageTrainer, arguments
 
-    model, words, tokenizer, rows = make_work(options, best_dtype("cpu"), vocabulary)
+    model, words, tokenizer, rows = make_work(options, pick_dtype("cpu"), vocabulary)
     adapted = add_adapter(model, Lora(rank=RANK, alpha=ALPHA), "benchmark", 0)
     fuse_layers(adapted)
     if words is not None:

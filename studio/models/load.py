@@ -47,7 +47,7 @@ def load_base(files: ModelFiles, *, device: str | None = None, dtype: torch.dtyp
 
     Raises:
         StudioError: ``model.unknown_type`` for an architecture that transformers cannot build without foreign code,
-            ``model.broken_file``, ``model.no_tokenizer`` or ``memory.device_full``.
+            ``model.needs_package``, ``model.broken_file``, ``model.no_tokenizer`` or ``memory.device_full``.
     """
     import torch
     from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
@@ -61,12 +61,13 @@ def load_base(files: ModelFiles, *, device: str | None = None, dtype: torch.dtyp
             files.folder,
             dtype=dtype or pick_dtype(device),
             device_map={"": device},
-            attn_implementation="sdpa",
             use_safetensors=True,
             **_OPTIONS,
         )
     except (ValueError, KeyError) as error:
         raise StudioError("model.unknown_type", type=kind, folder=str(files.folder)) from error
+    except ImportError as error:  # the picture tower of Gemma-3n is of timm
+        raise StudioError("model.needs_package", type=kind, reason=" ".join(str(error).split())) from error
     except torch.cuda.OutOfMemoryError as error:
         raise StudioError("memory.device_full") from error
     return model.eval(), tokenizer

@@ -12,10 +12,11 @@ from safetensors.torch import load_file, save_file
 from studio.errors import StudioError
 from studio.recipes import Lora
 from studio.training.checkpoints import WEIGHTS
+from studio.training.targets import find_targets
 
 
 def add_adapter(model: Any, lora: Lora, base: str, seed: int) -> PeftModel:
-    """`model` frozen, with fresh LoRA matrices in fp32 on its linear layers.
+    """`model` frozen, with fresh LoRA matrices in fp32 on the linear layers of its language model.
 
     bf16 matrices would lose most updates of a late schedule: an update of 2e-5 vanishes in 70% of them.
 
@@ -33,7 +34,7 @@ def add_adapter(model: Any, lora: Lora, base: str, seed: int) -> PeftModel:
         r=lora.rank,
         lora_alpha=lora.alpha,  # peft divides by it: a fraction is as good as an int
         lora_dropout=lora.dropout,
-        target_modules="all-linear" if lora.targets == "auto" else list(lora.targets),
+        target_modules=find_targets(model, lora.targets),
         use_rslora=lora.rslora,
         use_dora=lora.dora,
         bias="none",

@@ -26,6 +26,7 @@ def attend_documents(
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
+    softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Causal attention inside each document of one flat row.
@@ -40,6 +41,7 @@ def attend_documents(
         scaling: Factor on the scores; None for ``size ** -0.5``.
         dropout: Of the weights.
         sliding_window: Tokens that a token sees back, itself included; None for all.
+        softcap: Scores become ``softcap * tanh(scores / softcap)``, as Gemma-2 has it; None leaves them.
         **kwargs: Passed on when there are no documents.
 
     Returns:
@@ -52,15 +54,25 @@ def attend_documents(
         return whole
     queries, keys, values = (part.split(document_lengths, dim=2) for part in (query, key, value))
     attended = [
-        _attend(q, k, v, dropout, scaling, sliding_window) for q, k, v in zip(queries, keys, values, strict=True)
+        _attend(q, k, v, dropout, scaling, sliding_window, softcap)
+        for q, k, v in zip(queries, keys, values, strict=True)
     ]
     return torch.cat(attended, dim=1), None
 
 
 def _attend(
-    query: Tensor, key: Tensor, value: Tensor, dropout: float, scaling: float | None, window: int | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    dropout: float,
+    scaling: float | None,
+    window: int | None,
+    softcap: float | None,
 ) -> Tensor:
-    mask = _band(query.shape[2], window, query.device)
+    if softcap is not None:
+        return _attend_capped(query, key, value, dropout, scaling, window, softcap)
+    # without a mask torch takes its faster kernels
+    mask = None if window is None or query.shape[2] <= window else _seen(query.shape[2], window, query.device)
     result: Tensor = functional.scaled_dot_product_attention(
         query,
         key,
@@ -74,10 +86,28 @@ def _attend(
     return result.transpose(1, 2)
 
 
-def _band(tokens: int, window: int | None, device: torch.device) -> Tensor | None:
-    if window is None or tokens <= window:
-        return None
-    return torch.ones(tokens, tokens, dtype=torch.bool, device=device).tril().triu(1 - window)
+def _attend_capped(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    dropout: float,
+    scaling: float | None,
+    window: int | None,
+    softcap: float,
+) -> Tensor:
+    """Gemma-2's attention, product by product: torch's kernels bound no scores."""
+    group = query.shape[1] // key.shape[1]
+    key, value = (part.repeat_interleave(group, dim=1) for part in (key, value))
+    scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    scores = torch.tanh(scores / softcap) * softcap
+    scores = scores.masked_fill(~_seen(query.shape[2], window, query.device), float("-inf"))
+    shares = functional.dropout(torch.softmax(scores.float(), dim=-1).to(value.dtype), dropout)
+    return (shares @ value).transpose(1, 2)
+
+
+def _seen(tokens: int, window: int | None, device: torch.device) -> Tensor:
+    """Whether the token of a row sees that of a column, shape ``(tokens, tokens)``."""
+    return torch.ones(tokens, tokens, dtype=torch.bool, device=device).tril().triu(1 - (window or tokens))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The frozen base in memory: in bf16 or fp32 as the device has it, or with its linear layers in four bits."""
+"""The frozen base in memory: in bf16, fp16 or fp32 as the device has it, or with its linear layers in four bits."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedTok
 
 from studio.errors import StudioError
 from studio.models.files import ModelFiles
-from studio.models.load import load_base, pick_dtype
+from studio.models.load import load_base
+from studio.training.attention import document_attention
 
-PROBE = 8  # tokens of the check that the head is what the loss takes it for
-
-
-def best_dtype(device: str) -> torch.dtype:
-    """What the base is held in; on cards without bf16 fp32, since fp16 needs a scaled loss."""
-    dtype = pick_dtype(device)
-    return torch.float32 if dtype == torch.float16 else dtype
+PROBE = 8  # tokens of the checks that head and attention are what the training takes them for
+RANGE_PROBE = 64  # tokens from all over the vocabulary
+LEAK = 0.1  # of the hidden states' norm: a document that is seen moves them by 0.5 to 1.4, rounding in bf16 by nothing
 
 
 def load_frozen(
@@ -27,7 +24,8 @@ def load_frozen(
 
     Raises:
         StudioError: ``training.family_not_supported`` if the model does more than multiply its last hidden states by
-            its head; ``training.no_bitsandbytes`` where four bits cannot be had; what loading raises.
+            its head, or mixes documents; ``training.overflows_fp16``; ``training.no_bitsandbytes`` where four bits
+            cannot be had; what loading raises.
     """
     if quantisation == "nf4":
         model = _load_nf4(files, device, dtype)
@@ -36,7 +34,10 @@ def load_frozen(
     else:
         model, tokenizer = load_base(files, device=device, dtype=dtype)
     model.config.use_cache = False
+    if dtype == torch.float16:
+        check_range(model)
     check_head(model)
+    check_documents(model)
     return model, tokenizer
 
 
@@ -44,6 +45,26 @@ def softcap(model: Any) -> float | None:
     """The bound that Gemma-2 puts on logits, or None."""
     value = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
     return None if value is None else float(value)
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def check_range(model: Any) -> None:
+    """Make sure that no activation leaves the range of fp16, which ends at 65,504: Gemma's do.
+
+    The first token of a text is the one to look at: in Gemma-3-270m activations reach 27,000 without its own start
+    token, and 104,000 with it.
+
+    Raises:
+        StudioError: ``training.overflows_fp16``.
+    """
+    rows = len(model.get_input_embeddings().weight)
+    ids = torch.linspace(0, rows - 1, RANGE_PROBE, device=model.device).long()[None]
+    start = model.config.get_text_config().bos_token_id
+    if start is not None:
+        ids[0, 0] = start
+    hidden = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
+    if not bool(hidden.isfinite().all()):
+        raise StudioError("training.overflows_fp16", type=str(model.config.model_type))
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -64,6 +85,28 @@ def check_head(model: Any) -> None:
         raise StudioError("training.family_not_supported", type=str(model.config.model_type))
 
 
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def check_documents(model: Any) -> None:
+    """Make sure that documents laid end to end do not see each other: some families mix tokens not by attention alone.
+
+    Raises:
+        StudioError: ``training.family_not_supported`` for a model with other ways from one token to the next.
+    """
+    body, kind = model.get_decoder(), str(model.config.model_type)
+    ids = torch.arange(2 * PROBE, device=model.device)[None]
+    alone = body(input_ids=ids[:, PROBE:], use_cache=False).last_hidden_state[0].float()
+    positions = torch.arange(PROBE, device=model.device).repeat(2)[None]
+    try:
+        with document_attention(body.config):
+            together = body(
+                input_ids=ids, position_ids=positions, use_cache=False, document_lengths=[PROBE, PROBE]
+            ).last_hidden_state[0, PROBE:]
+    except TypeError as error:  # its layers take no such thing as lengths
+        raise StudioError("training.family_not_supported", type=kind) from error
+    if float((together.float() - alone).norm()) > LEAK * float(alone.norm()):
+        raise StudioError("training.family_not_supported", type=kind)
+
+
 def _load_nf4(files: ModelFiles, device: str, dtype: torch.dtype) -> Any:
     config = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
@@ -74,7 +117,6 @@ def _load_nf4(files: ModelFiles, device: str, dtype: torch.dtype) -> Any:
             quantization_config=config,
             dtype=dtype,
             device_map={"": device},
-            attn_implementation="sdpa",
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,

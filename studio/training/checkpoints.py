@@ -75,6 +75,11 @@ def checkpoint_folder(stage: Path, step: int) -> Path:
     return stage / "checkpoints" / f"step-{step:06d}"
 
 
+def step_of(checkpoint: Path) -> int:
+    """The step that a checkpoint was saved after."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
 def checkpoints(stage: Path) -> list[Path]:
     """Whole checkpoints of a stage folder, oldest first."""
     return sorted(stage.glob("checkpoints/step-*"))

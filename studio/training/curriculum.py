@@ -13,11 +13,11 @@ import torch
 from studio.jobs.events import MetricRow, Progress, Stopping
 from studio.models.files import ModelFiles
 from studio.models.fitness import check_fitness
-from studio.models.load import pick_device
+from studio.models.load import pick_device, pick_dtype
 from studio.recipes import Recipe
 from studio.settings import Settings
 from studio.training.adapter import add_adapter, load_adapter
-from studio.training.base import best_dtype, load_frozen
+from studio.training.base import load_frozen
 from studio.training.checkpoints import COUNTS, WEIGHTS, Counts, checkpoints, load_counts, stage_folder
 from studio.training.environment import describe_environment, freeze_environment
 from studio.training.fused_llama import fuse_layers
@@ -106,7 +106,7 @@ def _open(
     answer_tokens: int,
 ) -> Studio:
     device = pick_device()
-    dtype = dtype or best_dtype(device)
+    dtype = dtype or pick_dtype(device)
     run.mkdir(parents=True, exist_ok=True)
     names = {source.dataset for stage in recipe.stages for source in stage.data}
     datasets = {name: dataset_folder(settings, name) for name in sorted(names)}

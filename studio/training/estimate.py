@@ -193,7 +193,7 @@ def _trained_rows(anatomy: Anatomy, stage: Stage, new_rows: int) -> int:
 
 
 def _setting(recipe: Recipe, stage: Stage, base: Base, device: Device, targets: tuple[Linear, ...]) -> Setting:
-    width = 2 if device.bf16 else 4
+    width = 2 if device.bf16 or device.kind == "cuda" else 4  # cards without bf16 hold a base in fp16
     return Setting(
         device=device.kind,
         width=width,

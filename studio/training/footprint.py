@@ -52,7 +52,7 @@ class Setting:
 
     Attributes:
         device: Kind of device.
-        width: Bytes of a weight and an activation of the base: 2 in bf16, 4 in fp32.
+        width: Bytes of a weight and an activation of the base: 2 in bf16 and fp16, 4 in fp32.
         quantised: Whether the linear layers are held in four bits.
         converted: Whether weights are converted while they load, so that none stays in its file.
         batch: Documents of a batch, each `length` tokens long: the longest batch there can be.

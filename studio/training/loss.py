@@ -18,6 +18,8 @@ def labelled_loss(
     softcap: float | None,
     rows: Tensor | None = None,
     first: int = 0,
+    *,
+    expected: float = 1.0,
 ) -> Tensor:
     """Sum of the cross-entropy over labelled positions, divided by `items`.
 
@@ -33,6 +35,8 @@ def labelled_loss(
         softcap: Logits become ``softcap * tanh(logits / softcap)``, as Gemma-2 has it; None leaves them.
         rows: Output embeddings that learn, shape ``(rows, hidden)``, fp32.
         first: The id of the first of them.
+        expected: The gradient that will come from above. It is worked in before anything is rounded to the dtype of
+            `head`: in fp16 the pull of a single token out of a step of thousands would be zero without it.
 
     Returns:
         Scalar in fp32.
@@ -41,7 +45,7 @@ def labelled_loss(
     chosen = hidden.index_select(0, positions)
     targets = labels[1:].index_select(0, positions)
     scale = 1.0 / max(float(items), 1.0)
-    loss: Tensor = _LabelledLoss.apply(chosen, head, targets, scale, softcap, rows, first)
+    loss: Tensor = _LabelledLoss.apply(chosen, head, targets, scale, softcap, rows, first, expected)
     return loss
 
 
@@ -56,6 +60,7 @@ class _LabelledLoss(torch.autograd.Function):  # type: ignore[misc]  # torch is 
         softcap: float | None,
         rows: Tensor | None,
         first: int,
+        expected: float,
     ) -> Tensor:
         total = torch.zeros((), dtype=torch.float32, device=chosen.device)
         gradient = torch.empty_like(chosen)
@@ -74,16 +79,18 @@ class _LabelledLoss(torch.autograd.Function):  # type: ignore[misc]  # torch is 
             pull.scatter_add_(1, wanted, pull.new_full(wanted.shape, -1.0))
             if softcap is not None:
                 pull.mul_(slope)
-            blocks.pull(pull.mul_(scale).to(head.dtype), part, gradient[start : start + chunk])
+            blocks.pull(pull.mul_(scale * expected).to(head.dtype), part, gradient[start : start + chunk])
         kept = [gradient] if blocks.gradient is None else [gradient, blocks.gradient]
         ctx.save_for_backward(*kept)
+        ctx.expected = expected
         return total * scale
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         gradient, *rest = ctx.saved_tensors
-        of_rows = rest[0] * upstream if rest else None
-        return gradient * upstream.to(gradient.dtype), None, None, None, None, of_rows, None
+        factor = upstream / ctx.expected
+        of_rows = rest[0] * factor if rest else None
+        return gradient * factor.to(gradient.dtype), None, None, None, None, of_rows, None, None
 
 
 class _Blocks:

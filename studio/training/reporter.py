@@ -48,6 +48,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         self.stopped = False
         self.loss: float | None = None
         self.rows_norm: float | None = None
+        self.skipped = False  # whether the last step overflowed in fp16: it was left out, and has no norm
         self._stage, self._steps = stage, steps
         self._record, self._progress, self._stopping, self._saved = record, progress, stopping, saved
         self._window: deque[tuple[int, int, float]] = deque(maxlen=SPEED_STEPS)
@@ -77,6 +78,8 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         self.counts.seconds += now - self._began
         self._began = now
         step, loss, norm = state.global_step, logs["loss"], logs.get("grad_norm")
+        if self.skipped:
+            norm = self.rows_norm = None
         if not math.isfinite(loss) or (norm is not None and not math.isfinite(norm)):
             raise StudioError("training.not_finite", step=step)
         self.loss = loss

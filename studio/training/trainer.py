@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, ProgressCallback
 from trl import SFTConfig, SFTTrainer
 
+from studio.errors import StudioError
 from studio.recipes import Stage
 from studio.training.adapter import load_adapter, save_adapter
 from studio.training.attention import document_attention
 from studio.training.base import softcap
-from studio.training.checkpoints import checkpoint_folder, prune, save_counts, write_whole
+from studio.training.checkpoints import checkpoint_folder, prune, save_counts, step_of, write_whole
+from studio.training.dry_run import try_longest
 from studio.training.loss import labelled_loss
 from studio.training.plan import Plan
 from studio.training.ranks import ALONE, Ranks
@@ -23,6 +28,7 @@ from studio.training.reporter import Reporter
 from studio.training.words import Words
 
 CLIP = 1.0
+SCALE = 2.0**16  # of the loss in fp16 at first: halved by each step that overflows, doubled after 2,000 that do not
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 
 
@@ -117,40 +123,62 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         causal = model.get_base_model()
         self._body, self._head = causal.get_decoder(), causal.get_output_embeddings().weight
         self._softcap = softcap(causal)
+        if self._head.dtype == torch.float16:  # gradients below 6e-8 are zero in fp16: larger ones are carried back
+            self.accelerator.scaler = torch.amp.GradScaler(self.args.device.type, init_scale=SCALE)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches in the order of the plan."""
         return DataLoader(self.train_dataset, batch_sampler=self._plan.batches, collate_fn=self.data_collator)
 
     def train_stage(self, checkpoint: Path | None) -> None:
-        """Run the stage to its end or to Stop, from `checkpoint` if one is given."""
-        with document_attention(self._body.config):
-            self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        """Run the stage to its end or to Stop, from `checkpoint` if one is given.
+
+        Raises:
+            StudioError: See `try_longest`; ``training.not_finite``.
+        """
+        begin = 0 if checkpoint is None else step_of(checkpoint) * self._stage.accumulation
+        tokens = pc.list_value_length(self.train_dataset.data.column("input_ids")).to_pylist()
+        learning = [weight for group in self._learning() for weight in group]
+        try_longest(self._stage, self._plan.batches[begin:], tokens, learning, self._trial, self._folder)
+        self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+
+    def _trial(self, batch: Sequence[int]) -> torch.Tensor:
+        self.model.train()
+        inputs = self._prepare_inputs(lay_end_to_end([self.train_dataset[row] for row in batch]))
+        return self._loss(inputs, inputs["labels"].ne(-100).sum(), 1.0)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """Loss of one flat batch, divided by the labelled tokens of the optimizer step."""
-        hidden = self._body(
-            input_ids=inputs["input_ids"],
-            position_ids=inputs["position_ids"],
-            use_cache=False,
-            document_lengths=inputs["document_lengths"],
-        ).last_hidden_state
+        scaler = self.accelerator.scaler
+        return self._loss(inputs, num_items_in_batch, 1.0 if scaler is None else scaler.get_scale())
+
+    def _loss(self, inputs: dict[str, Any], items: Any, scale: float) -> torch.Tensor:
+        with document_attention(self._body.config):  # not round the whole training: sample answers need their masks
+            hidden = self._body(
+                input_ids=inputs["input_ids"],
+                position_ids=inputs["position_ids"],
+                use_cache=False,
+                document_lengths=inputs["document_lengths"],
+            ).last_hidden_state
         words = self._words
         rows, first = (None, 0) if words is None else (words.trained.head, words.trained.first)
         return labelled_loss(
-            hidden[0], self._head, inputs["labels"][0], num_items_in_batch, self._softcap, rows, first
+            hidden[0], self._head, inputs["labels"][0], items, self._softcap, rows, first, expected=scale
         )
+
+    def _learning(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """What learns in this stage: the adapter's matrices, and the vocabulary's rows."""
+        lora = [weight for name, weight in self.model.named_parameters() if weight.requires_grad and "lora_" in name]
+        rows = [] if self._words is None else list(self._words.trained.parameters())
+        return lora, [table for table in rows if table.requires_grad]
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """AdamW over the adapter at its rate and the vocabulary's rows at theirs; rows never decay."""
-        lora = [weight for name, weight in self.model.named_parameters() if weight.requires_grad and "lora_" in name]
+        lora, rows = self._groups = self._learning()
         groups = [{"params": lora, "lr": self._stage.rates.lora, "weight_decay": self._stage.weight_decay}]
-        rows = [] if self._words is None else [table for table in self._words.trained.parameters()]
-        rows = [table for table in rows if table.requires_grad]
         groups.append({"params": rows, "lr": self._stage.rates.rows, "weight_decay": 0.0})
-        self._groups = (lora, rows)
         self.optimizer = make_optimizer(self._stage, [group for group in groups if group["params"]], self.args.device)
         return self.optimizer
 
@@ -160,8 +188,14 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         self._ranks.sum_gradients([*lora, *rows])
         if self._words is not None:
             self._words.trained.hold_old()
+        scaler = self.accelerator.scaler
+        if scaler is not None:
+            scaler.unscale_(self.optimizer.optimizer)  # accelerate's wrapper hides the one that will be stepped
         norms = [float(torch.nn.utils.clip_grad_norm_(group, CLIP)) if group else None for group in (lora, rows)]
         self._reporter.rows_norm = norms[1]
+        self._reporter.skipped = scaler is not None and not all(norm is None or isfinite(norm) for norm in norms)
+        if self._reporter.skipped and scaler.get_scale() <= 1:  # nothing is left to scale down: they are no numbers
+            raise StudioError("training.not_finite", step=self.state.global_step + 1)
         return norms[0] if norms[0] is not None else norms[1]
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, Any]], device: torch.device) -> torch.Tensor:
@@ -194,6 +228,7 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
                 self._words.save(folder)
             self._save_optimizer_and_scheduler(str(folder))
             self._save_rng_state(str(folder))
+            self._save_scaler(str(folder))
             self.state.save_to_json(str(folder / "trainer_state.json"))
             save_counts(self._reporter.counts, folder)
 

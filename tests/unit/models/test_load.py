@@ -63,3 +63,16 @@ def test_what_cannot_be_loaded_says_so(tiny_model: Path, tmp_path: Path) -> None
     with pytest.raises(StudioError) as error:
         load_base(files(strange))
     assert (error.value.code, error.value.details["type"]) == ("model.unknown_type", "novel")
+
+
+def test_a_package_that_a_model_needs_is_named(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import AutoModelForCausalLM
+
+    def lacking(*args: object, **kwargs: object) -> None:
+        raise ImportError("TimmWrapperModel requires the timm library\nbut it was not found.")
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", lacking)
+    with pytest.raises(StudioError) as caught:
+        load_base(files(tiny_model))
+    assert caught.value.code == "model.needs_package"
+    assert caught.value.details["reason"] == "TimmWrapperModel requires the timm library but it was not found."

@@ -64,13 +64,13 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def words(settings: Settings, tiny_model: Path) -> Callable[[str], Path]:
+def words(settings: Settings, tiny_model: Path) -> Callable[..., Path]:
     """Gives the run of a name 40 new tokens of its own, each starting at the mean of what spelt it."""
 
-    def give(run: str) -> Path:
+    def give(run: str, base: Path = tiny_model) -> Path:
         folder = settings.runs / run / "vocabulary"
-        vocabulary = learn_for(tiny_model, folder)
-        files = locate(f"local:{tiny_model}", settings)
+        vocabulary = learn_for(base, folder)
+        files = locate(f"local:{base}", settings)
         model, _ = load_base(files, dtype=torch.float32)
         rows = closed_form("mean", vocabulary, load_tokenizer(folder).get_vocab(True), tables_of(model), 0)
         save_rows(folder, rows, vocabulary)

@@ -103,7 +103,11 @@ def test_a_run_says_what_it_was_made_with(train: Train, settings: Settings, word
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("changes", [(), ("lora.dropout=0.1",)], ids=["fused", "dropout"])
+@pytest.mark.parametrize(
+    "changes",
+    [(), ("lora.dropout=0.1",), ("lora.dora=true",), ("lora.rslora=true",)],
+    ids=["fused", "dropout", "dora", "rslora"],
+)
 def test_a_killed_run_goes_on_exactly_where_it_was(train: Train, dtype: torch.dtype, changes: tuple[str, ...]) -> None:
     _, whole = train("whole", *changes, dtype=dtype)
     with pytest.raises(Killed):
@@ -114,6 +118,14 @@ def test_a_killed_run_goes_on_exactly_where_it_was(train: Train, dtype: torch.dt
         for key in ("loss", "grad_norm", "learning_rate", "tokens", "characters"):
             assert getattr(row, key) == getattr(expected, key), key
     assert (result.state, result.steps) == ("done", 6)
+
+
+def test_accumulated_batches_are_one_big_batch(train: Train) -> None:
+    _, parted = train("a", "stages.0.batch=2", "stages.0.accumulation=4")
+    _, whole = train("b", "stages.0.batch=8", "stages.0.accumulation=1")
+    for row, expected in zip(parted, whole, strict=True):
+        for key in ("loss", "grad_norm", "tokens"):
+            assert getattr(row, key) == pytest.approx(getattr(expected, key), rel=1e-5), key
 
 
 def test_stop_saves_a_checkpoint_and_the_run_can_go_on(train: Train, settings: Settings) -> None:

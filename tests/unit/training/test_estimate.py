@@ -104,6 +104,8 @@ def test_what_is_held_depends_on_bits_and_device() -> None:
     assert wide.mapped_bytes == 0, "a base in bf16 is converted, so nothing stays in its file"
     card = of(chats(), device=replace(DEVICE, kind="cuda")).stages[0]
     assert (card.memory["worker"], card.mapped_bytes) == (0, 0)
+    old = of(chats(), device=replace(DEVICE, kind="cuda", bf16=False)).stages[0]
+    assert old.memory["base"] == card.memory["base"], "fp16 is as wide as bf16"
 
 
 def test_time_is_told_only_from_a_measured_speed() -> None:
