@@ -5,7 +5,7 @@
 Persian files become one dataset, of which a part without near-duplicates is held out. (A) trains LoRA on the base's
 own tokenizer. (B) learns new tokens and their start rows, aligns the rows, then trains LoRA and rows; learning the
 tokens and fitting the rows is part of its time. Both replay the same share of English. The time of a side is that of
-its steps, and of B's vocabulary; loading, checkpoints and sample answers, which both have, are told apart as ``wall``.
+its steps, and of B's vocabulary; loading, checkpoints, sample answers and measuring are told apart as ``wall``.
 
 The JSON holds bits per byte of base, ``a`` and ``b`` on the held-out Persian and on both sides of `--pairs`
 (``fa_heldout, fa_tico19, en_tico19``), ``characters, seconds, run``. Runs stay in the workspace: ``bits --model
@@ -25,7 +25,7 @@ from typing import Any
 
 BASE = "starter:smollm2-135m"
 PROBE_STEPS = 8
-STAGE: dict[str, Any] = {"batch": 4, "accumulation": 1, "length": 256, "warmup": 0.03}
+STAGE: dict[str, Any] = {"batch": 2, "accumulation": 1, "length": 256, "warmup": 0.03}
 LORA, ROWS, ALIGN_ROWS = 5e-4, 1e-3, 2e-3
 REPLAY, ALIGN_SHARE = 0.1, 0.12
 TEXT_BYTES = 40_000
@@ -42,7 +42,8 @@ def studio(workspace: Path, *arguments: str) -> dict[str, Any]:
 
 
 def prepare(workspace: Path, given: argparse.Namespace, texts: Path) -> None:
-    """Datasets ``adapt-fa`` and ``adapt-en``, and the texts that both sides are measured on."""
+    """The base, datasets ``adapt-fa`` and ``adapt-en``, and the texts that both sides are measured on."""
+    studio(workspace, "models", "fetch", BASE)
     have = {each["name"] for each in studio(workspace, "data", "list")["datasets"]}
     names = [f"adapt-{number}" for number in range(len(given.persian))]
     for name, file in zip(names, given.persian, strict=True):
@@ -116,20 +117,44 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=14)
     parser.add_argument("--tokens", type=int, default=4000)
     parser.add_argument("--workspace", type=Path, default=Path("workspace"))
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--sides", nargs="+", choices=("a", "b"), default=["a", "b"])
+    parser.add_argument("--json", type=Path, help="written; what it tells of a side that is not run now is kept")
     given = parser.parse_args()
     texts = given.workspace / "adaptation"
     prepare(given.workspace, given, texts)
-    seconds = 60 * given.minutes
     found: dict[str, Any] = {"base": BASE, "minutes": given.minutes, "new_tokens": given.tokens, "texts": str(texts)}
+    if given.json and given.json.is_file():
+        found = json.loads(given.json.read_text(encoding="utf8")) | found
+    for name, run in (("a", plain), ("b", ours)):
+        if name in given.sides:
+            found[name] = run(given)
+            found[name] |= measure(given.workspace, f"run:{found[name]['run']}", texts)
+    found["untouched"] = found.get("untouched") or measure(given.workspace, BASE, texts)
+    text = json.dumps(found, indent=2, ensure_ascii=False)
+    if given.json:
+        given.json.write_text(text + "\n", encoding="utf8")
+    print(text)
+    for key in ("fa_heldout", "fa_tico19", "en_tico19") if "a" in found and "b" in found else ():
+        base, lora, mine = (found[name][key] for name in ("untouched", "a", "b"))
+        print(
+            f"{key}: base {base:.3f}, (A) {lora:.3f}, (B) {mine:.3f}; B/A {mine / lora:.3f}, B/base {mine / base:.3f}"
+        )
+
+
+def plain(given: argparse.Namespace) -> dict[str, Any]:
+    """(A): LoRA on the base's own tokenizer for all of the time."""
     rate = speed(given.workspace, "a", None, pretrain({"steps": PROBE_STEPS}))
-    found["a"] = side(given, "adapt_a", None, [pretrain({"tokens": int(rate * seconds)})], 0.0)
-    began = time.monotonic()
+    return side(given, "adapt_a", None, [pretrain({"tokens": int(rate * 60 * given.minutes)})], 0.0)
+
+
+def ours(given: argparse.Namespace) -> dict[str, Any]:
+    """(B): vocabulary, start rows, align, pretrain, together in the same time."""
+    seconds = 60 * given.minutes
     folder = given.workspace / "vocabularies" / "adapt"
     learned = studio(given.workspace, "vocabulary", "learn", "--model", BASE, "--corpus", "adapt-fa", "--size",
                      str(given.tokens), "--out", str(folder))  # fmt: skip
-    studio(given.workspace, "vocabulary", "start", str(folder), "--keep", "fitted")
-    spent = time.monotonic() - began
+    started = studio(given.workspace, "vocabulary", "start", str(folder), "--keep", "fitted")
+    spent = learned["seconds"] + started["starts"][0]["seconds"]
     rates = [speed(given.workspace, "b", "adapt", make({"steps": PROBE_STEPS})) for make in (align, pretrain)]
     left = seconds - spent
     if left < seconds / 4:
@@ -138,20 +163,7 @@ def main() -> None:
         align({"tokens": int(rates[0] * left * ALIGN_SHARE)}),
         pretrain({"tokens": int(rates[1] * left * (1 - ALIGN_SHARE))}),
     ]
-    found["b"] = side(given, "adapt_b", "adapt", stages, spent) | {"learned": learned["tokens_per_word"]}
-    found["untouched"] = measure(given.workspace, BASE, texts)
-    for name in ("a", "b"):
-        found[name] |= measure(given.workspace, f"run:{found[name]['run']}", texts)
-    text = json.dumps(found, indent=2, ensure_ascii=False)
-    if given.json:
-        given.json.write_text(text + "\n", encoding="utf8")
-    print(text)
-    for key in ("fa_heldout", "fa_tico19", "en_tico19"):
-        base, plain, ours = (found[name][key] for name in ("untouched", "a", "b"))
-        print(
-            f"{key}: base {base:.3f}, (A) {plain:.3f}, (B) {ours:.3f}; "
-            f"B/A {ours / plain:.3f}, B/base {ours / base:.3f}"
-        )
+    return side(given, "adapt_b", "adapt", stages, spent) | {"learned": learned["tokens_per_word"]}
 
 
 def side(
