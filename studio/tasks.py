@@ -159,6 +159,7 @@ def train(work: Work) -> dict[str, Any]:
     from studio.models.files import locate
     from studio.recipes import load_recipe
     from studio.training import curriculum
+    from studio.training.journal import open_journal
 
     run = work.job.arguments["run"]
     folder = work.settings.runs / run
@@ -169,6 +170,7 @@ def train(work: Work) -> dict[str, Any]:
         locate(recipe.base, work.settings),
         work.settings,
         record=lambda row: work.metrics.add(run, row),
+        journal=open_journal(work.store.database, run),
         progress=work.progress,
         stopping=work.stopping,
     )

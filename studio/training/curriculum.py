@@ -18,8 +18,11 @@ from studio.settings import Settings
 from studio.training.adapter import WEIGHTS, add_adapter, load_adapter
 from studio.training.base import best_dtype, load_frozen
 from studio.training.checkpoints import COUNTS, Counts, checkpoints, load_counts
+from studio.training.energy import open_meter
 from studio.training.environment import describe_environment, freeze_environment
 from studio.training.fused_llama import fuse_layers
+from studio.training.held_out import HeldOut, choose_texts
+from studio.training.journal import Journal
 from studio.training.memory import memory_peak
 from studio.training.stages import (
     KINDS,
@@ -55,6 +58,7 @@ def train(
     progress: Progress,
     stopping: Stopping,
     dtype: torch.dtype | None = None,
+    journal: Journal | None = None,
 ) -> TrainResult:
     """Train `recipe` in the folder `run`, from the newest whole checkpoint there if there is one.
 
@@ -67,6 +71,7 @@ def train(
         progress: Gets the share of the run that is done.
         stopping: Asked once a step; True saves a checkpoint and ends the run.
         dtype: Of the frozen base; by default what suits the device.
+        journal: Gets held-out figures and alarms; without one nothing is measured and nobody is warned.
 
     Raises:
         StudioError: See `check`, `freeze_environment`, `open_words` and `run_stage`.
@@ -74,7 +79,7 @@ def train(
     started = time.monotonic()
     check(recipe, settings)
     progress(0.0, "progress.train.load")
-    studio = _open(run, recipe, base, settings, record, stopping, dtype)
+    studio = _open(run, recipe, base, settings, record, stopping, dtype, journal)
     result, steps = _run_stages(studio, recipe, progress)
     counts, seconds = studio.counts, max(studio.counts.seconds, 1e-9)
     return TrainResult(
@@ -96,7 +101,9 @@ def _open(
     record: Callable[[MetricRow], None],
     stopping: Stopping,
     dtype: torch.dtype | None,
+    journal: Journal | None,
 ) -> Studio:
+    meter = open_meter(card=_card())
     device = pick_device()
     dtype = dtype or best_dtype(device)
     run.mkdir(parents=True, exist_ok=True)
@@ -110,7 +117,19 @@ def _open(
     words = None if folder is None else open_words(folder, base, model, whole=whole)
     adapted = add_adapter(model, recipe.lora, base.reference, recipe.seed)
     fuse_layers(adapted)
-    return Studio(adapted, tokenizer, words, base, settings, run, recipe.seed, Counts(), record, stopping)
+    held_out = None
+    if journal is not None:
+        texts, limit = choose_texts(recipe, settings), recipe.evaluation.english_limit
+        held_out = HeldOut(adapted, words, base, texts, journal, limit, stopping)
+        record = journal.beside(record)
+    return Studio(
+        adapted, tokenizer, words, base, settings, run, recipe.seed, Counts(), record, stopping,
+        journal, held_out, meter,
+    )  # fmt: skip
+
+
+def _card() -> str | None:
+    return f"GPU-{torch.cuda.get_device_properties(0).uuid}" if torch.cuda.is_available() else None
 
 
 def check(recipe: Recipe, settings: Settings) -> None:
@@ -157,5 +176,5 @@ def _restore(studio: Studio, recipe: Recipe) -> int:
     if newest is not None and (newest / COUNTS).is_file():
         counts: Any = load_counts(newest)
         studio.counts.tokens, studio.counts.characters = counts.tokens, counts.characters
-        studio.counts.seconds = counts.seconds
+        studio.counts.seconds, studio.counts.energy = counts.seconds, counts.energy
     return finished
