@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -104,6 +105,9 @@ def _open(
     journal: Journal | None,
 ) -> Studio:
     meter = open_meter(card=_card())
+    if meter is not None:
+        run.mkdir(parents=True, exist_ok=True)
+        (run / "energy.json").write_text(json.dumps({"source": meter.source}), encoding="utf8")
     device = pick_device()
     dtype = dtype or best_dtype(device)
     run.mkdir(parents=True, exist_ok=True)
