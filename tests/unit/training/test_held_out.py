@@ -55,7 +55,7 @@ def database(settings: Settings) -> Database:
 @pytest.fixture
 def texts(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Two kilobytes instead of ten, measured at every checkpoint however short the steps are."""
-    monkeypatch.setattr(held_out, "SAMPLE_BYTES", 2_000)
+    monkeypatch.setattr(held_out, "SAMPLE_BYTES", {"fa": 2_000, "en": 2_000})
     monkeypatch.setattr(held_out, "SHARE", 1e9)
     return choose_texts(recipe("texts"), settings)
 
@@ -207,7 +207,8 @@ def test_texts_are_what_the_runs_own_mix_held_out(settings: Settings, tmp_path: 
     stories = choose_texts(recipe("texts"), settings)
     assert stories["fa"][0] == held_out_lines("fa")[0]
     for language in LANGUAGES:
-        assert SAMPLE_BYTES * 0.99 < sum(len(text.encode()) for text in stories[language]) <= SAMPLE_BYTES
+        size = sum(len(text.encode()) for text in stories[language])
+        assert 0.99 * SAMPLE_BYTES[language] < size <= SAMPLE_BYTES[language]
     order = Order.model_validate(
         {"kind": "text", "sources": [{"dataset": "texts"}, {"dataset": "pairs"}], "held_out": 0.3}
     )
