@@ -168,7 +168,7 @@ class HeldOut:
             if self._words is not None:
                 trained = self._words.trained
                 stack.callback(head.register_forward_pre_hook(lambda module, _: trained.place_in(module)).remove)
-            if False:
+            if spelling.ids is not None:
                 stack.callback(head.register_forward_hook(_only(spelling.ids)).remove)
             yield
 

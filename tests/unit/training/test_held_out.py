@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from studio.data.mixing.mix import mix
 from studio.data.mixing.order import Order
@@ -27,6 +27,7 @@ from studio.training import held_out, stages
 from studio.training.curriculum import TrainResult
 from studio.training.held_out import LANGUAGES, SAMPLE_BYTES, choose_texts
 from studio.training.journal import open_journal
+from tests.tiny import build_tiny
 
 Train = Callable[..., tuple[TrainResult, list[MetricRow]]]
 ALIGN = (
@@ -45,6 +46,16 @@ class Killed(BaseException):
 
 def killed(*_: Any) -> None:
     raise Killed
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with larger weights: a fresh one is sure of nothing, and hides rounding and stale rows."""
+    folder = build_tiny(tmp_path_factory.mktemp("loud") / "model")
+    weights = load_file(folder / "model.safetensors")
+    loud = {name: 5 * weight if weight.ndim == 2 else weight for name, weight in weights.items()}
+    save_file(loud, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
 
 
 @pytest.fixture
