@@ -148,18 +148,26 @@ def test_figures_are_those_of_the_model_on_disk(
     assert found[("fa", last, 3)].bits_per_byte < begun.bits_per_byte
 
 
+@pytest.mark.parametrize("new_words", [False, True])
 def test_a_resumed_run_replaces_its_figures_and_measures_an_end_that_was_missed(
-    train: Train, database: Database, texts: Any, monkeypatch: pytest.MonkeyPatch
+    train: Train,
+    database: Database,
+    texts: Any,
+    words: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    new_words: bool,
 ) -> None:
-    real = held_out.HeldOut.at_end
-    monkeypatch.setattr(held_out.HeldOut, "at_end", killed)
-    with pytest.raises(Killed):
-        train("a", f"stages=[{PRETRAIN}]", journal=open_journal(database, "a"))
+    stages = f"stages=[{ALIGN}]" if new_words else f"stages=[{PRETRAIN}]"
+    for run in ("a", "b") if new_words else ():
+        words(run)
+    with monkeypatch.context() as cut:
+        cut.setattr(held_out.HeldOut, "at_end", killed)
+        with pytest.raises(Killed):
+            train("a", stages, journal=open_journal(database, "a"))
     places = [(-1, 0), (0, 0), (0, 1), (0, 2)]
     assert sorted(figures(database, "a")) == sorted((language, *place) for language in LANGUAGES for place in places)
-    monkeypatch.setattr(held_out.HeldOut, "at_end", real)
-    train("a", f"stages=[{PRETRAIN}]", journal=open_journal(database, "a"))
-    train("b", f"stages=[{PRETRAIN}]", journal=open_journal(database, "b"))
+    train("a", stages, journal=open_journal(database, "a"))
+    train("b", stages, journal=open_journal(database, "b"))
     resumed, whole = figures(database, "a"), figures(database, "b")
     assert list(resumed) == list(whole)
     assert [row.bits_per_byte for row in resumed.values()] == [row.bits_per_byte for row in whole.values()]
