@@ -126,8 +126,9 @@ def _open(
         texts, limit = choose_texts(recipe, settings), recipe.evaluation.english_limit
         held_out = HeldOut(adapted, words, base, texts, journal, limit, stopping)
         record = journal.beside(record)
+    counts = Counts(energy=None if meter is None else 0.0)
     return Studio(
-        adapted, tokenizer, words, base, settings, run, recipe.seed, Counts(), record, stopping,
+        adapted, tokenizer, words, base, settings, run, recipe.seed, counts, record, stopping,
         journal, held_out, meter,
     )  # fmt: skip
 

@@ -101,7 +101,8 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
     def _count_energy(self) -> None:
         # Sample answers and held-out texts take energy too: it is that of the run, not of its steps alone.
         taken = None if self._meter is None else self._meter.taken()
-        self.counts.energy = None if taken is None else (self.counts.energy or 0.0) + taken
+        known = self.counts.energy  # None once a part of the run went uncounted: the rest alone would be too little
+        self.counts.energy = None if taken is None or known is None else known + taken
 
     def _decide(self, step: int, control: TrainerControl) -> None:
         if step < self._steps and self._stopping():

@@ -10,7 +10,8 @@ from typing import Any
 import pynvml
 import pytest
 
-from studio.training import energy
+from studio.jobs.events import MetricRow
+from studio.training import curriculum, energy
 from studio.training.energy import CounterMeter, PowerMeter, RaplMeter, open_meter, rapl_zones
 
 RANGE = 262_143_328_850  # µJ, of a real package
@@ -145,3 +146,37 @@ def test_power_is_a_line_between_two_calls(monkeypatch: pytest.MonkeyPatch) -> N
     assert meter.taken() == pytest.approx(4 * 150)
     card.lost = True
     assert meter.taken() is None
+
+
+class Ten:
+    """Ten joules between two questions, but for one of them, `left` questions away, which it cannot answer."""
+
+    source = "rapl"
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def taken(self) -> float | None:
+        self.left -= 1
+        return None if self.left == 0 else 10.0
+
+
+class Killed(BaseException):
+    """Ends a training the way a kill does."""
+
+
+def test_a_resumed_run_goes_on_counting_and_a_lost_counter_ends_the_figure(
+    train: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(row: MetricRow) -> None:
+        if row.step == 4:
+            raise Killed
+
+    monkeypatch.setattr(curriculum, "open_meter", lambda card: Ten(99))
+    with pytest.raises(Killed):
+        train("a", record=kill)  # its last checkpoint is that of step 2
+    monkeypatch.setattr(curriculum, "open_meter", lambda card: Ten(3))
+    _, rows = train("a")
+    assert [(row.step, row.energy) for row in rows] == [(3, 30.0), (4, 40.0), (5, None), (6, None)]
+    monkeypatch.setattr(curriculum, "open_meter", lambda card: None)
+    assert {row.energy for row in train("b")[1]} == {None}
