@@ -94,10 +94,11 @@
         const color = palette()[(alone ? atSeries : atRun) % 6];
         const dash = alone || atSeries === 0 ? "solid" : "dot";
         const title = alone ? labels.series[name] : panel.series.length === 1 ? run : `${run} · ${labels.series[name]}`;
-        const smooth = panel.smooth && weight > 0;
+        const measured = held.has(name); // at checkpoints only, and exactly: there is no noise to smooth
+        const smooth = panel.smooth && !measured && weight > 0;
         if (smooth) drawn.push({ x: points.x, y: points.y, mode: "lines", line: { color, width: 1 }, opacity: 0.28, hoverinfo: "skip", showlegend: false });
         drawn.push({
-          x: points.x, y: smooth ? smoothed(points.y, weight) : points.y, name: title, mode: points.x.length < 3 ? "markers+lines" : "lines",
+          x: points.x, y: smooth ? smoothed(points.y, weight) : points.y, name: title, mode: measured || points.x.length < 3 ? "markers+lines" : "lines",
           line: { color, width: 2, dash }, marker: { color, size: 6 }, showlegend: many,
           hovertemplate: `%{y:.4~g}<extra>${title}</extra>`,
         });
@@ -106,9 +107,11 @@
     return drawn;
   }
 
+  const held = new Set(["held_out_loss", "bits_fa", "bits_en"]);
   const panels = [
-    { series: ["loss"], smooth: true },
+    { series: ["loss", "held_out_loss"], smooth: true },
     { series: ["grad_norm", "grad_norm_new"], smooth: true },
+    { series: ["bits_fa", "bits_en"], smooth: false },
     { series: ["learning_rate"], smooth: false, small: true },
     { series: ["tokens_per_second", "characters_per_second"], smooth: true, small: true, zero: true },
   ];

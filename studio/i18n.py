@@ -67,6 +67,14 @@ def bytes_text(locale: str, value: float) -> str:
     return say(locale, "units.bytes", value=number(locale, int(value)))
 
 
+def energy_text(locale: str, joules: float) -> str:
+    """`joules` in watt-hours, as electricity is billed: ``12.5 Wh``, ``۱٫۲ کیلووات‌ساعت``."""
+    hours = joules / 3600
+    if hours >= 1000:
+        return say(locale, "units.kwh", value=number(locale, hours / 1000, 1))
+    return say(locale, "units.wh", value=number(locale, hours, 1))
+
+
 def duration_text(locale: str, seconds: float) -> str:
     """`seconds` in words, rounded to what matters: ``2 h 10 min``, ``۵ دقیقه``."""
     if seconds < 60:

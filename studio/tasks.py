@@ -155,13 +155,14 @@ def mix_data(work: Work) -> dict[str, Any]:
 
 
 def train(work: Work) -> dict[str, Any]:
-    """Train a run from its frozen recipe: argument `run`, and `smoke` for shorter sample answers."""
+    """Train a run from its frozen recipe: argument `run`; with `smoke` answers are short and nothing is measured."""
     from studio.models.files import locate
     from studio.recipes import load_recipe
     from studio.training import several
+    from studio.training.journal import open_journal
     from studio.training.prompts import NEW_TOKENS, SMOKE_TOKENS
 
-    run = work.job.arguments["run"]
+    run, smoke = work.job.arguments["run"], work.job.arguments.get("smoke", False)
     folder = work.settings.runs / run
     recipe = load_recipe(folder / "recipe.yaml")
     result = several.train(
@@ -170,9 +171,10 @@ def train(work: Work) -> dict[str, Any]:
         locate(recipe.base, work.settings),
         work.settings,
         record=lambda row: work.metrics.add(run, row),
+        journal=None if smoke else open_journal(work.store.database, run),
         progress=work.progress,
         stopping=work.stopping,
-        answer_tokens=SMOKE_TOKENS if work.job.arguments.get("smoke") else NEW_TOKENS,
+        answer_tokens=SMOKE_TOKENS if smoke else NEW_TOKENS,
     )
     return {"run": run, **asdict(result)}
 

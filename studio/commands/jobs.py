@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from studio.commands.speech import Json, Language, Speech, Workspace, speaking
 from studio.jobs.store import Job
-from studio.services import jobs
+from studio.services import jobs, training
 
 app = typer.Typer(no_args_is_help=True, help="Jobs: list, show, stop, resume.")
 JobId = Annotated[int, typer.Argument(metavar="ID")]
@@ -32,7 +33,10 @@ def show(job: JobId, json: Json = False, workspace: Workspace = None, language: 
     with speaking(json, workspace, language) as speech:
         jobs.advance(speech.studio)
         found = jobs.show(speech.studio, job)
-        speech.tell({**_facts(speech, found), "result": found.result, "error": found.error})
+        told = [] if found.run is None else training.alarms(speech.studio, found.run)
+        alarms = [{**asdict(alarm), "message": training.alarm_sentence(speech.locale, alarm)} for alarm in told]
+        facts = {**_facts(speech, found), "result": found.result, "error": found.error, "alarms": alarms}
+        speech.tell(facts)
 
 
 @app.command("stop")

@@ -51,6 +51,7 @@ def bits_per_byte(
     document_start: int | None,
     *,
     window: int = WINDOW,
+    at_once: int | None = None,
     progress: Progress = _silent,
     stopping: Stopping = _never,
 ) -> Bits:
@@ -70,6 +71,8 @@ def bits_per_byte(
         documents: Texts; blank ones are ignored.
         document_start: From :func:`studio.models.files.document_start`.
         window: Most tokens scored together.
+        at_once: Most tokens of several windows that go through the model, and its head, in one call; by default as
+            many as suit the device when nothing else lies in its memory.
         progress: Told the share of the tokens done.
         stopping: Asked between batches.
 
@@ -81,7 +84,7 @@ def bits_per_byte(
     windows, size, count = _cut(encode, documents, window)
     if not count:
         raise StudioError("bits.no_documents")
-    nats = _total_nats(model, windows, document_start, progress, stopping)
+    nats = _total_nats(model, windows, document_start, at_once, progress, stopping)
     total = sum(map(len, windows))
     return Bits(nats / math.log(2) / size, size, total, count, window, document_start)
 
@@ -191,7 +194,12 @@ def _batches(windows: Sequence[Sequence[int]], tokens: int) -> Iterator[Sequence
 
 
 def _total_nats(
-    model: Any, windows: list[Sequence[int]], document_start: int, progress: Progress, stopping: Stopping
+    model: Any,
+    windows: list[Sequence[int]],
+    document_start: int,
+    at_once: int | None,
+    progress: Progress,
+    stopping: Stopping,
 ) -> float:
     import torch
 
@@ -201,7 +209,7 @@ def _total_nats(
     done, nats = 0, 0.0
     with torch.inference_mode():
         score = _Scorer(model, document_start)
-        for batch in _batches(windows, _BATCH_TOKENS.get(score.device.type, WINDOW)):
+        for batch in _batches(windows, at_once or _BATCH_TOKENS.get(score.device.type, WINDOW)):
             if stopping():
                 raise StudioError("job.stopped")
             nats += score(batch)

@@ -9,9 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tsdownsample import MinMaxLTTBDownsampler
 
+from studio.jobs.events import BASE_STAGE, HeldOutRow
+
 SERIES = ("loss", "grad_norm", "grad_norm_new", "learning_rate", "tokens_per_second", "characters_per_second")
 COLUMNS = ("stage", "step", *SERIES)
 """What `curve_payload` wants of each row, after the row's id."""
+
+HELD_OUT = ("held_out_loss", "bits_fa", "bits_en")
+"""Series of held-out figures; the loss is that of the Persian texts."""
 
 POINTS = 1_000
 NEWEST = 1_000
@@ -21,7 +26,11 @@ Numbers = NDArray[np.float64]
 
 
 def curve_payload(
-    rows: Sequence[Sequence[Any]], *, appended: bool = False, starts: Mapping[int, int] | None = None
+    rows: Sequence[Sequence[Any]],
+    *,
+    appended: bool = False,
+    starts: Mapping[int, int] | None = None,
+    held_out: Sequence[HeldOutRow] = (),
 ) -> dict[str, Any]:
     """What a page needs to draw `rows`.
 
@@ -31,6 +40,7 @@ def curve_payload(
             are the whole run and every series is thinned to `POINTS`, which keeps its highs and lows.
         starts: The first step of each stage on the common axis, from `stage_starts`; worked out of `rows` when
             these are the whole run.
+        held_out: All held-out figures of the run, for a payload that replaces what the page has.
 
     Returns:
         ``{"token": int, "unchanged": bool, "replace": bool, "stages": [{"stage", "start"}],
@@ -57,7 +67,7 @@ def curve_payload(
         "unchanged": False,
         "replace": not appended,
         "stages": [{"stage": number, "start": start} for number, start in sorted(starts.items())],
-        "series": series,
+        "series": series | _held_out_points(held_out, starts),
     }
 
 
@@ -74,6 +84,21 @@ def stage_starts(last_steps: Mapping[int, int]) -> dict[int, int]:
         starts[stage] = start
         start += last
     return starts
+
+
+def _held_out_points(rows: Sequence[HeldOutRow], starts: Mapping[int, int]) -> dict[str, dict[str, list[float]]]:
+    series: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        if row.stage == BASE_STAGE or row.stage not in starts:
+            continue  # the base is no step of the run; a stage without a step yet has no place on the axis
+        drawn = {f"bits_{row.language}": row.bits_per_byte}
+        if row.language == "fa":
+            drawn["held_out_loss"] = row.loss
+        for name, value in drawn.items():
+            points = series.setdefault(name, {"x": [], "y": []})
+            points["x"].append(starts[row.stage] + row.step)
+            points["y"].append(float(f"{value:.5g}"))
+    return series
 
 
 def _points(steps: Numbers, values: Numbers, *, thinned: bool) -> dict[str, list[float]]:

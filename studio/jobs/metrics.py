@@ -14,6 +14,10 @@ COLUMNS = tuple(field.name for field in fields(MetricRow))
 _INSERT = text(
     f"INSERT INTO metrics (run, {', '.join(COLUMNS)}) VALUES (:run, {', '.join(':' + name for name in COLUMNS)})"
 )
+_LATER = [
+    text(f"DELETE FROM {table} WHERE run = :run AND (stage > :stage OR (stage = :stage AND step >= :step))")
+    for table in ("metrics", "held_out", "alarms")
+]
 
 
 class MetricStore:
@@ -23,10 +27,14 @@ class MetricStore:
         self._database = database
 
     def add(self, run: str, row: MetricRow) -> None:
-        """Keep one row; a row of a step at or after this one, left by a worker that died later, is replaced."""
-        later = text("DELETE FROM metrics WHERE run = :run AND (stage > :stage OR (stage = :stage AND step >= :step))")
+        """Keep one row; a row of a step at or after this one, left by a worker that died later, is replaced.
+
+        With it go the held-out figures and alarms of such steps.
+        """
+        place = {"run": run, "stage": row.stage, "step": row.step}
         with self._database.writing() as connection:
-            connection.execute(later, {"run": run, "stage": row.stage, "step": row.step})
+            for later in _LATER:
+                connection.execute(later, place)
             connection.execute(_INSERT, {"run": run, **asdict(row)})
 
     def last_id(self, run: str) -> int:
@@ -55,12 +63,16 @@ class MetricStore:
         with self._database.reading() as connection:
             return {int(stage): int(step) for stage, step in connection.execute(query, {"run": run})}
 
+    def newest(self, run: str, count: int) -> list[MetricRow]:
+        """The last `count` rows of `run`, oldest first."""
+        query = text(f"SELECT {', '.join(COLUMNS)} FROM metrics WHERE run = :run ORDER BY id DESC LIMIT :count")
+        with self._database.reading() as connection:
+            rows = connection.execute(query, {"run": run, "count": count}).all()
+        return [MetricRow(*row) for row in reversed(rows)]
+
     def latest(self, run: str) -> MetricRow | None:
         """The newest row of `run`."""
-        query = text(f"SELECT {', '.join(COLUMNS)} FROM metrics WHERE run = :run ORDER BY id DESC LIMIT 1")
-        with self._database.reading() as connection:
-            row = connection.execute(query, {"run": run}).first()
-        return None if row is None else MetricRow(*row)
+        return next(iter(self.newest(run, 1)), None)
 
     def newest_of_stages(self, run: str) -> list[MetricRow]:
         """The newest row of each stage of `run`, in their order."""

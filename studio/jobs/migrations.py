@@ -57,7 +57,31 @@ def m003_lease(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (m001_jobs, m002_metrics, m003_lease)
+def m004_live(connection: Connection) -> None:
+    """Energy beside the metrics of a step; held-out figures; alarms."""
+    connection.execute(text("ALTER TABLE metrics ADD COLUMN energy REAL"))
+    connection.execute(
+        text("""
+        CREATE TABLE held_out (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL,
+            stage INTEGER NOT NULL, step INTEGER NOT NULL, language TEXT NOT NULL,
+            bits_per_byte REAL NOT NULL, loss REAL NOT NULL, tokens INTEGER NOT NULL, bytes INTEGER NOT NULL,
+            time REAL NOT NULL
+        )""")
+    )
+    connection.execute(text("CREATE INDEX held_out_step ON held_out (run, stage, step)"))
+    connection.execute(
+        text("""
+        CREATE TABLE alarms (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL,
+            stage INTEGER NOT NULL, step INTEGER NOT NULL, kind TEXT NOT NULL, time REAL NOT NULL,
+            details TEXT NOT NULL
+        )""")
+    )
+    connection.execute(text("CREATE INDEX alarms_step ON alarms (run, stage, step)"))
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (m001_jobs, m002_metrics, m003_lease, m004_live)
 
 
 def migrate(connection: Connection) -> None:

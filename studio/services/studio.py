@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from studio import workspace
+from studio.jobs.alarms import AlarmStore
 from studio.jobs.database import Database
+from studio.jobs.held_out import HeldOutStore
 from studio.jobs.lease import Leases
 from studio.jobs.local import LocalRunner
 from studio.jobs.metrics import MetricStore
@@ -30,6 +32,8 @@ class Studio:
     jobs: JobStore
     queue: Queue
     metrics: MetricStore
+    held_out: HeldOutStore
+    alarms: AlarmStore
     leases: Leases
     vault: Vault
 
@@ -49,6 +53,8 @@ def open_studio(settings: Settings) -> Studio:
         jobs=store,
         queue=Queue(store, LocalRunner(settings), lambda: vault.token),
         metrics=MetricStore(database),
+        held_out=HeldOutStore(database),
+        alarms=AlarmStore(database),
         leases=Leases(database, is_alive),
         vault=vault,
     )

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import StudioError
+from studio.i18n import number, say
 from studio.jobs.curves import COLUMNS, NEWEST, curve_payload, stage_starts, unchanged
-from studio.jobs.events import MetricRow
+from studio.jobs.events import Alarm, HeldOutRow, MetricRow
 from studio.jobs.store import ENDED, Job, NewJob
 from studio.models.files import is_fetched, locate, locate_tokenizer
 from studio.models.fitness import check_fitness
@@ -24,8 +25,8 @@ from studio.services.studio import Studio
 from studio.tokenizer.families import read_family
 
 ADAPTER = "adapter_model.safetensors"
-GENERATION = 10**12
-"""More rows than a run can have; tokens stay below 2**53, which JavaScript keeps exactly."""
+GENERATION = 10**9
+"""More metric rows than a workspace can have; tokens stay below 2**53, which JavaScript keeps exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +164,14 @@ def current(studio: Studio) -> str | None:
 def curves(studio: Studio, run: str, token: int | None = None) -> dict[str, Any]:
     """What a page must draw beyond what its `token` says it has.
 
-    The token is the id of the newest row plus `GENERATION` times the starts of the run: a resumed run replaces rows
-    that a page has drawn, so the page then gets everything anew.
+    The token is the id of the newest row plus `GENERATION` times what makes everything that a page has drawn old: the
+    starts of the run, since a resumed one replaces rows, and the newest held-out figure, of which there are few.
 
     Returns:
         What `studio.jobs.curves.curve_payload` gives; ``{"token", "unchanged": True}`` if nothing is new.
     """
     job = studio.jobs.of_run(run)
-    origin = GENERATION * (0 if job is None else job.attempts)
+    origin = GENERATION * ((0 if job is None else job.attempts) + studio.held_out.last_id(run))
     last = studio.metrics.last_id(run)
     if token == origin + last:
         return unchanged(token)
@@ -181,8 +182,36 @@ def curves(studio: Studio, run: str, token: int | None = None) -> dict[str, Any]
     if seen and len(rows) < NEWEST:
         payload = curve_payload(rows, appended=True, starts=stage_starts(studio.metrics.last_steps(run)))
     else:
-        payload = curve_payload(rows if not seen else studio.metrics.rows_after(run, 0, COLUMNS))
+        whole = rows if not seen else studio.metrics.rows_after(run, 0, COLUMNS)
+        payload = curve_payload(whole, held_out=studio.held_out.rows(run))
     return {**payload, "token": origin + payload["token"]}
+
+
+def held_out(studio: Studio, run: str) -> list[HeldOutRow]:
+    """What a run scored on held-out texts, oldest first; those of `BASE_STAGE` are the base's own."""
+    return studio.held_out.rows(run)
+
+
+def alarms(studio: Studio, run: str) -> list[Alarm]:
+    """What a person should look at in a run, oldest first; `alarm_sentence` says it."""
+    return studio.alarms.rows(run)
+
+
+def alarm_sentence(locale: str, alarm: Alarm) -> str:
+    """What happened and what to do."""
+    details = dict(alarm.details)
+    for name in ("share", "limit"):
+        if name in details:
+            details[name] = say(locale, "progress.percent", percent=number(locale, 100 * details[name], 1))
+    if "series" in details:
+        details["series"] = say(locale, f"curves.{details['series']}")
+    return say(locale, f"alarms.{alarm.kind}", step=alarm.step, **details)
+
+
+def energy_source(studio: Studio, run: str) -> str | None:
+    """How the energy of a run is told: ``nvml``, ``rapl`` or ``codecarbon``; None if it is not."""
+    path = studio.settings.runs / Path(run).name / "energy.json"
+    return json.loads(path.read_text(encoding="utf8"))["source"] if path.exists() else None
 
 
 def checkpoints(studio: Studio, run: str) -> list[str]:

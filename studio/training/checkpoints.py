@@ -22,11 +22,15 @@ _INCOMING = ".incoming-"
 
 @dataclass(slots=True)
 class Counts:
-    """What a run has done so far, over all stages: tokens without padding, characters, seconds of stepping."""
+    """What a run has done so far, over all stages: tokens without padding, characters, seconds of stepping, joules.
+
+    Steps that are repeated after a kill count once; `energy` is None where nothing measures it.
+    """
 
     tokens: int = 0
     characters: int = 0
     seconds: float = 0.0
+    energy: float | None = None
 
 
 def write_whole(folder: Path, fill: Callable[[Path], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,8 +20,11 @@ from studio.settings import Settings
 from studio.training.adapter import add_adapter, load_adapter
 from studio.training.base import load_frozen
 from studio.training.checkpoints import COUNTS, WEIGHTS, Counts, checkpoints, load_counts, stage_folder
+from studio.training.energy import open_meter
 from studio.training.environment import describe_environment, freeze_environment
 from studio.training.fused_llama import fuse_layers
+from studio.training.held_out import HeldOut, choose_texts
+from studio.training.journal import Journal
 from studio.training.memory import memory_peak
 from studio.training.prompts import NEW_TOKENS
 from studio.training.ranks import ALONE, Ranks
@@ -57,6 +61,7 @@ def train(
     progress: Progress,
     stopping: Stopping,
     dtype: torch.dtype | None = None,
+    journal: Journal | None = None,
     ranks: Ranks = ALONE,
     answer_tokens: int = NEW_TOKENS,
 ) -> TrainResult:
@@ -71,6 +76,7 @@ def train(
         progress: Gets the share of the run that is done.
         stopping: Asked once a step; True saves a checkpoint and ends the run.
         dtype: Of the frozen base; by default what suits the device.
+        journal: Gets held-out figures and alarms; without one nothing is measured and nobody is warned.
         ranks: The processes that train this run together; each of them calls this.
         answer_tokens: Longest sample answer.
 
@@ -80,7 +86,7 @@ def train(
     started = time.monotonic()
     check(recipe, base, settings)
     progress(0.0, "progress.train.load")
-    studio = _open(run, recipe, base, settings, record, stopping, dtype, ranks, answer_tokens)
+    studio = _open(run, recipe, base, settings, record, stopping, dtype, journal, ranks, answer_tokens)
     result, steps = _run_stages(studio, recipe, progress)
     counts, seconds = studio.counts, max(studio.counts.seconds, 1e-9)
     return TrainResult(
@@ -102,9 +108,14 @@ def _open(
     record: Callable[[MetricRow], None],
     stopping: Stopping,
     dtype: torch.dtype | None,
+    journal: Journal | None,
     ranks: Ranks,
     answer_tokens: int,
 ) -> Studio:
+    meter = open_meter(card=_card()) if ranks.first else None
+    if meter is not None:
+        run.mkdir(parents=True, exist_ok=True)
+        (run / "energy.json").write_text(json.dumps({"source": meter.source}), encoding="utf8")
     device = pick_device()
     dtype = dtype or pick_dtype(device)
     run.mkdir(parents=True, exist_ok=True)
@@ -119,9 +130,20 @@ def _open(
     words = None if folder is None else open_words(folder, base, model, whole=whole)
     adapted = add_adapter(model, recipe.lora, base.reference, recipe.seed)
     fuse_layers(adapted)
+    held_out = None
+    if journal is not None:
+        texts, limit = choose_texts(recipe, settings), recipe.evaluation.english_limit
+        held_out = HeldOut(adapted, words, base, texts, journal, limit, stopping)
+        record = journal.beside(record)
+    counts = Counts(energy=None if meter is None else 0.0)
     return Studio(
-        adapted, tokenizer, words, base, settings, run, recipe.seed, Counts(), record, stopping, ranks, answer_tokens
-    )
+        adapted, tokenizer, words, base, settings, run, recipe.seed, counts, record, stopping,
+        journal, held_out, meter, ranks, answer_tokens,
+    )  # fmt: skip
+
+
+def _card() -> str | None:
+    return f"GPU-{torch.cuda.get_device_properties(0).uuid}" if torch.cuda.is_available() else None
 
 
 def check(recipe: Recipe, base: ModelFiles, settings: Settings) -> None:
@@ -169,5 +191,5 @@ def _restore(studio: Studio, recipe: Recipe) -> int:
     if newest is not None and (newest / COUNTS).is_file():
         counts: Any = load_counts(newest)
         studio.counts.tokens, studio.counts.characters = counts.tokens, counts.characters
-        studio.counts.seconds = counts.seconds
+        studio.counts.seconds, studio.counts.energy = counts.seconds, counts.energy
     return finished

@@ -64,6 +64,14 @@ class TrainedRows(nn.Module):  # type: ignore[misc]  # torch is untyped
                 table.grad[still.to(table.device)] = 0
         self.met.zero_()
 
+    def place_in(self, head: Any) -> None:
+        """Write the rows into the table of `head`, for whoever makes logits with it rather than with the loss.
+
+        Training looks neither there nor, at these ids, into a tied embedding.
+        """
+        with torch.no_grad():
+            head.weight[self.first : self.first + len(self.input)] = self.head.to(head.weight.dtype)
+
     def rows(self) -> NewRows:
         """The rows as they are now, for a file or a model."""
         ids = torch.arange(self.first, self.first + len(self.input))

@@ -12,8 +12,10 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from studio.errors import StudioError
-from studio.jobs.events import MetricRow, Stopping
+from studio.jobs.events import Alarm, MetricRow, Stopping
+from studio.training.alarms import not_finite
 from studio.training.checkpoints import Counts
+from studio.training.energy import Meter
 from studio.training.memory import memory_now
 
 SAVE_EVERY = 120.0  # seconds: what a kill may cost
@@ -31,6 +33,8 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         progress: Gets the share of the stage that is done.
         stopping: Asked once a step.
         saved: Called after each checkpoint with its step.
+        alarm: Hears of a loss or gradient that is no number, before the error ends the run.
+        meter: Counts the energy; None where nothing can.
     """
 
     def __init__(
@@ -43,6 +47,8 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         progress: Callable[[float], None],
         stopping: Stopping,
         saved: Callable[[int], None],
+        alarm: Callable[[Alarm], None],
+        meter: Meter | None,
     ) -> None:
         self.counts = counts
         self.stopped = False
@@ -51,6 +57,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         self.skipped = False  # whether the last step overflowed in fp16: it was left out, and has no norm
         self._stage, self._steps = stage, steps
         self._record, self._progress, self._stopping, self._saved = record, progress, stopping, saved
+        self._alarm, self._meter = alarm, meter
         self._window: deque[tuple[int, int, float]] = deque(maxlen=SPEED_STEPS)
         self._began = self._last_save = time.monotonic()
 
@@ -81,8 +88,10 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         if self.skipped:
             norm = self.rows_norm = None
         if not math.isfinite(loss) or (norm is not None and not math.isfinite(norm)):
+            self._alarm(not_finite(self._stage, step))
             raise StudioError("training.not_finite", step=step)
         self.loss = loss
+        self._count_energy()
         self._record(self._row(step, loss, norm, logs.get("learning_rate")))
         self._progress(step / self._steps)
         self._decide(step, control)
@@ -91,6 +100,12 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         """Keep the time of checkpoint and sample answers out of the speed."""
         self._saved(state.global_step)
         self._began = self._last_save = time.monotonic()
+
+    def _count_energy(self) -> None:
+        # Sample answers and held-out texts take energy too: it is that of the run, not of its steps alone.
+        taken = None if self._meter is None else self._meter.taken()
+        known = self.counts.energy  # None once a part of the run went uncounted: the rest alone would be too little
+        self.counts.energy = None if taken is None or known is None else known + taken
 
     def _decide(self, step: int, control: TrainerControl) -> None:
         if step < self._steps and self._stopping():
@@ -116,4 +131,5 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
             tokens_per_second=(self.counts.tokens - tokens) / spent if spent > 0 else None,
             characters_per_second=(self.counts.characters - characters) / spent if spent > 0 else None,
             memory=memory_now(cuda=torch.cuda.is_available()),
+            energy=self.counts.energy,
         )

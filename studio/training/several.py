@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -25,12 +25,14 @@ from pathlib import Path
 import torch
 
 from studio.errors import StudioError
-from studio.jobs.events import MetricRow, Progress, Stopping
+from studio.jobs.events import Alarm, HeldOutRow, MetricRow, Progress, Stopping
 from studio.models.files import ModelFiles
 from studio.recipes import Recipe
 from studio.settings import Settings, show_card
 from studio.training import curriculum
+from studio.training.alarms import Watch
 from studio.training.curriculum import TrainResult
+from studio.training.journal import Journal
 from studio.training.prompts import NEW_TOKENS
 from studio.training.ranks import join
 
@@ -46,6 +48,7 @@ class _Order:
     base: ModelFiles
     settings: Settings
     dtype: torch.dtype | None
+    seen: tuple[Watch, Mapping[str, HeldOutRow]] | None
     answer_tokens: int
 
 
@@ -59,6 +62,7 @@ def train(
     progress: Progress,
     stopping: Stopping,
     dtype: torch.dtype | None = None,
+    journal: Journal | None = None,
     answer_tokens: int = NEW_TOKENS,
 ) -> TrainResult:
     """As `studio.training.curriculum.train`, on as many cards as there are, or in ``settings.processes`` processes.
@@ -75,12 +79,14 @@ def train(
         if cards > 1:
             show_card(0)  # transformers would spread one batch over all that it sees
         return curriculum.train(
-            run, recipe, base, settings, record=record, progress=progress, stopping=stopping, dtype=dtype,
+            run, recipe, base, settings,
+            record=record, progress=progress, stopping=stopping, dtype=dtype, journal=journal,
             answer_tokens=answer_tokens,
         )  # fmt: skip
-    order = _Order(run, recipe, base, settings, dtype, answer_tokens)
+    seen = None if journal is None else (journal.watch, journal.base)
+    order = _Order(run, recipe, base, settings, dtype, seen, answer_tokens)
     with tempfile.TemporaryDirectory() as folder, _Crew(count, order, Path(folder) / "meeting") as crew:
-        return crew.follow(record, progress, stopping)
+        return crew.follow(record, progress, stopping, journal)
 
 
 def processes(recipe: Recipe, wanted: int) -> int:
@@ -123,7 +129,13 @@ class _Crew:
         for rank in self._ranks:
             rank.join()
 
-    def follow(self, record: Callable[[MetricRow], None], progress: Progress, stopping: Stopping) -> TrainResult:
+    def follow(
+        self,
+        record: Callable[[MetricRow], None],
+        progress: Progress,
+        stopping: Stopping,
+        journal: Journal | None,
+    ) -> TrainResult:
         """Hand on what the first process tells until it is done, or raise what went wrong in any."""
         told = False
         while True:
@@ -134,6 +146,10 @@ class _Crew:
                 match self._hear(self._lines.index(line)):  # type: ignore[arg-type]  # they are our connections
                     case MetricRow() as row:
                         record(row)
+                    case HeldOutRow() as figure if journal is not None:
+                        journal.held_out(figure)
+                    case Alarm() as alarm if journal is not None:
+                        journal.alarm(alarm)
                     case (float() as fraction, str() as note):
                         progress(fraction, note)
                     case TrainResult() as result:
@@ -197,6 +213,7 @@ def _take_part(number: int, count: int, meeting: str, line: Connection, order: _
         progress=(lambda fraction, note: line.send((float(fraction), note))) if first else lambda fraction, note: None,
         stopping=line.poll if first else lambda: False,  # nothing but Stop ever comes from the worker
         dtype=order.dtype,
+        journal=Journal(line.send, line.send, *order.seen) if first and order.seen is not None else None,
         ranks=join(number, count, meeting),
         answer_tokens=order.answer_tokens,
     )

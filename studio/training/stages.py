@@ -20,6 +20,9 @@ from studio.settings import Settings
 from studio.training.adapter import save_adapter
 from studio.training.batches import Report, Row, RowMaker, write_rows
 from studio.training.checkpoints import WEIGHTS, Counts, checkpoints, save_counts, stage_folder, write_whole
+from studio.training.energy import Meter
+from studio.training.held_out import HeldOut
+from studio.training.journal import Journal
 from studio.training.plan import Plan, deal, make_plan
 from studio.training.prompts import NEW_TOKENS, PROMPTS, answer, append_answers
 from studio.training.ranks import ALONE, Ranks
@@ -34,7 +37,10 @@ ORDER = "order.json"
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """What all stages of one run share: the model with its adapter, the tokenizer, folders, and who is told."""
+    """What all stages of one run share: the model with its adapter, the tokenizer, folders, and who is told.
+
+    Without a `journal` nothing is measured on held-out texts and no alarm is kept.
+    """
 
     model: Any
     tokenizer: Any
@@ -46,6 +52,9 @@ class Studio:
     counts: Counts
     record: Callable[[MetricRow], None]
     stopping: Stopping
+    journal: Journal | None = None
+    held_out: HeldOut | None = None
+    meter: Meter | None = None
     ranks: Ranks = ALONE
     answer_tokens: int = NEW_TOKENS
 
@@ -126,17 +135,20 @@ def run_stage(studio: Studio, stage: Stage, number: int, maker: RowMaker, progre
         (folder / ORDER).write_text(json.dumps(order), encoding="utf8")
     plan = deal(whole, studio.ranks.number, studio.ranks.count)
     _choose_learners(studio, stage)
-    show_answers = _answering(studio, maker.template, number, plan.steps, progress)
+    show = _showing(studio, maker.template, number, plan.steps, progress)
     newest = next(reversed(checkpoints(folder)), None)
-    if newest is None and number == 0:  # a later stage begins with the answers that the one before ended with
-        show_answers(0)
-    reporter = _reporter(studio, number, plan.steps, progress, show_answers)
+    if newest is None and number == 0:  # a later stage begins with what the one before ended with
+        show(0)
+    reporter = _reporter(studio, number, plan.steps, progress, show)
     args = arguments(stage, plan, folder, studio.seed, cuda=studio.model.device.type == "cuda")
     trainer = StageTrainer(
         studio.model, studio.tokenizer, rows, plan, args, reporter, folder, stage, studio.words, studio.ranks
     )
     trainer.train_stage(newest)
     if not reporter.stopped and studio.ranks.first:
+        if studio.held_out is not None:
+            progress(1.0, "progress.train.held_out")
+            studio.held_out.at_end(number, plan.steps)
         finish(studio, folder)
     return StageResult(reporter.stopped, trainer.state.global_step, reporter.loss)
 
@@ -157,7 +169,7 @@ def _choose_learners(studio: Studio, stage: Stage) -> None:
         studio.words.learn(stage.rows)
 
 
-def _answering(
+def _showing(
     studio: Studio, template: ChatTemplate | None, number: int, steps: int, progress: Progress
 ) -> Callable[[int], None]:
     # A base without a template goes on with the question, which shows its Persian as well.
@@ -167,8 +179,16 @@ def _answering(
         if not studio.ranks.first:
             return
         progress(step / steps, "progress.train.answers")
+        if studio.words is not None:
+            studio.words.trained.place_in(studio.model.get_base_model().get_output_embeddings())
         answers = answer(studio.model, studio.tokenizer, prompts, studio.answer_tokens)
         append_answers(studio.run / "samples.jsonl", number, step, answers)
+        if studio.held_out is not None and step < steps:  # the end of a stage is measured after its last checkpoint
+            progress(step / steps, "progress.train.held_out")
+            if step:
+                studio.held_out.at_checkpoint(number, step)
+            else:
+                studio.held_out.begin()
         progress(step / steps, "progress.train.steps")
 
     return show
@@ -183,6 +203,8 @@ def _reporter(studio: Studio, number: int, steps: int, progress: Progress, saved
         progress=lambda fraction: progress(fraction, "progress.train.steps"),
         stopping=studio.ranks.agreed(studio.stopping),
         saved=saved,
+        alarm=(lambda alarm: None) if studio.journal is None else studio.journal.alarm,
+        meter=studio.meter,
     )
 
 

@@ -10,16 +10,16 @@ import gradio as gr
 import numpy as np
 
 from studio.i18n import say
-from studio.jobs.curves import SERIES
+from studio.jobs.curves import HELD_OUT, SERIES
 
 Spec = dict[str, Any]
 """What `figure_html` draws: kind, title, axis labels `x` and `y`, series, marks; made by the functions below."""
 
-_PANELS = ("loss", "grad_norm", "learning_rate", "speed")
+_PANELS = ("loss", "grad_norm", "bits", "learning_rate", "speed")
 
 
 def live_curves(locale: str, run: str | Sequence[str] = "", **options: Any) -> gr.HTML:
-    """Loss, gradient norm, learning rate and speed of a run, side by side and kept fresh.
+    """Loss, gradient norm, bits per byte, learning rate and speed of a run, side by side and kept fresh.
 
     The value is a run's id, or several to lay over one another; a handler changes it as any value. The page asks
     ``/live/curves`` for what is new every two seconds and redraws within the same place, so a zoom stays.
@@ -28,7 +28,7 @@ def live_curves(locale: str, run: str | Sequence[str] = "", **options: Any) -> g
         "step": say(locale, "curves.step"),
         "waiting": say(locale, "curves.waiting"),
         "none": say(locale, "curves.none"),
-        "series": {name: say(locale, f"curves.{name}") for name in SERIES},
+        "series": {name: say(locale, f"curves.{name}") for name in (*SERIES, *HELD_OUT)},
     }
     return gr.HTML(
         run if isinstance(run, str) else list(run),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from studio.i18n import bytes_text, duration_text, number, say
+from studio.i18n import bytes_text, duration_text, energy_text, number, say
+from studio.jobs.events import BASE_STAGE, Alarm
 from studio.jobs.store import ACTIVE, PENDING
 from studio.services import jobs, training
 from studio.services.studio import Studio
@@ -23,7 +24,15 @@ def board_view(locale: str, studio: Studio, run_id: str) -> Markup:
         return parts.empty_state(say(locale, "train.empty_title"), say(locale, "train.empty_body"))
     run = training.get(studio, shown)
     return parts.card(
-        parts.code(run.id), parts.join([_stages(locale, run), _state(locale, run), _figures(locale, run)])
+        parts.code(run.id),
+        parts.join(
+            [
+                _stages(locale, run),
+                _state(locale, run),
+                _alarms(locale, run, training.alarms(studio, shown)),
+                _figures(locale, studio, run),
+            ]
+        ),
     )
 
 
@@ -52,7 +61,18 @@ def _state(locale: str, run: training.Run) -> Markup:
     return parts.join([pill, parts.paragraph(sentence, soft=True) if run.job.state in PENDING else ""])
 
 
-def _figures(locale: str, run: training.Run) -> Markup:
+def _alarms(locale: str, run: training.Run, alarms: list[Alarm]) -> Markup:
+    """The newest alarm of each kind; a loss that is no number has ended the run, and its error says so already."""
+    newest = {alarm.kind: alarm for alarm in alarms if alarm.kind != "not_finite"}
+    banners = []
+    for alarm in newest.values():
+        kind = run.recipe.stages[alarm.stage].kind
+        place = say(locale, "alarms.place", stage=say(locale, f"train.stage.{kind}"), step=alarm.step)
+        banners.append(parts.banner(place, training.alarm_sentence(locale, alarm), tone="warn"))
+    return parts.join(banners)
+
+
+def _figures(locale: str, studio: Studio, run: training.Run) -> Markup:
     row = run.latest
     if row is None:
         return Markup("")
@@ -68,9 +88,24 @@ def _figures(locale: str, run: training.Run) -> Markup:
         (_number(locale, row.characters_per_second, 0), say(locale, "train.figure.characters"), ""),
         (bytes_text(locale, row.memory) if row.memory else "—", say(locale, "train.figure.memory"), ""),
     ]
+    if row.energy is not None:
+        source = say(locale, f"train.energy.{training.energy_source(studio, run.id)}")
+        items.append((energy_text(locale, row.energy), say(locale, "train.figure.energy"), source))
     if eta is not None:
         items.append((duration_text(locale, eta), say(locale, "train.figure.eta"), ""))
-    return parts.figures(items)
+    return parts.figures([*items, *_held_out_figures(locale, studio, run.id)])
+
+
+def _held_out_figures(locale: str, studio: Studio, run: str) -> list[tuple[object, object, object]]:
+    """The newest held-out figure of each language, beside that of the base."""
+    rows = training.held_out(studio, run)
+    base = {row.language: row.bits_per_byte for row in rows if row.stage == BASE_STAGE}
+    newest = {row.language: row.bits_per_byte for row in rows if row.stage != BASE_STAGE}
+    items: list[tuple[object, object, object]] = []
+    for language, bits in newest.items():
+        note = say(locale, "train.held_out.base", value=number(locale, base[language], 3)) if language in base else ""
+        items.append((number(locale, bits, 3), say(locale, f"train.held_out.{language}"), note))
+    return items
 
 
 def _number(locale: str, value: float | None, digits: int) -> str:

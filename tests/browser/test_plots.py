@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from studio.i18n import say
 from studio.jobs.curves import curve_payload, unchanged
+from studio.jobs.events import HeldOutRow
 from studio.settings import Settings
 from studio.ui import parts, plots
 from studio.ui.shell import build_site
@@ -37,7 +38,12 @@ class GrowingRun:
         if not self.frozen:
             self.grow(1)
         if after is None:
-            return curve_payload(self.rows)
+            held = [
+                HeldOutRow(0, step, language, 2 - step / 100, 3.0, 10, 20, 0.0)
+                for step in (0, 20, 40)
+                for language in ("fa", "en")
+            ]
+            return curve_payload(self.rows, held_out=held)
         if after >= len(self.rows):
             return unchanged(after)
         return curve_payload(self.rows[after:], appended=True, starts={0: 0})
@@ -112,6 +118,22 @@ def test_a_zoom_outlives_updates(site: str, run: GrowingRun, open_page: Callable
     page.wait_for_timeout(300)
     assert page.evaluate("document.body.classList.contains('dark')")
     assert loss(page)["range"] == before["range"]
+
+
+@pytest.mark.parametrize("locale", ["fa", "en"])
+def test_held_out_figures_are_points_beside_the_loss(site: str, locale: str, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{site}/{locale}/?tab=train")
+    page.wait_for_selector(".curves .plot .main-svg")
+    title = say(locale, "curves.bits")
+    place = page.locator("figure", has_text=title)
+    expect(place).to_be_visible()
+    drawn = place.locator(".plot").evaluate("plot => plot.data.map(({ name, mode, x, y }) => ({ name, mode, x, y }))")
+    names = [say(locale, f"curves.bits_{language}") for language in ("fa", "en")]
+    assert drawn == [{"name": name, "mode": "markers+lines", "x": [0, 20, 40], "y": [2, 1.8, 1.6]} for name in names]
+    beside = page.locator(".curves .plot").first.evaluate(
+        "plot => plot.data.filter((one) => one.name).map((one) => one.name)"
+    )
+    assert beside == [say(locale, "curves.loss"), say(locale, "curves.held_out_loss")]
 
 
 def test_the_page_speaks_its_own_language(site: str, open_page: Callable[..., Page]) -> None:

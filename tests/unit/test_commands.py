@@ -161,6 +161,7 @@ def test_a_run_and_its_job(desk: Desk) -> None:
     assert (shown["state"], shown["kind"], shown["progress"]) == ("done", "train", 1.0)
     assert shown["message"] == say("en", "states.done")
     assert shown["result"]["loss"] == told["loss"]
+    assert shown["alarms"] == []
     assert desk.ask("jobs", "stop", job, status=1)["error"] == "job.already_ended"
     assert desk.ask("jobs", "resume", job, status=1)["error"] == "job.already_done"
 

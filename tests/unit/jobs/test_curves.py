@@ -7,7 +7,8 @@ import math
 
 import numpy as np
 
-from studio.jobs.curves import COLUMNS, POINTS, SERIES, curve_payload, stage_starts, unchanged
+from studio.jobs.curves import COLUMNS, HELD_OUT, POINTS, SERIES, curve_payload, stage_starts, unchanged
+from studio.jobs.events import HeldOutRow
 
 
 def row(
@@ -59,6 +60,17 @@ def test_stages_stand_one_after_another() -> None:
     assert payload["series"]["loss"]["x"] == [1, 2, 3, 4, 5]
     assert payload["stages"] == [{"stage": 0, "start": 0}, {"stage": 1, "start": 2}, {"stage": 2, "start": 4}]
     assert stage_starts({0: 2, 1: 2, 2: 1}) == {0: 0, 1: 2, 2: 4}
+
+
+def test_held_out_figures_stand_at_their_steps_on_the_common_axis() -> None:
+    rows = [row(1, step=1), row(2, step=2), row(3, stage=1, step=1)]
+    places = [(-1, 0, "fa"), (0, 0, "fa"), (0, 2, "fa"), (0, 2, "en"), (1, 1, "fa"), (2, 1, "fa")]
+    held = [HeldOutRow(stage, step, language, 1.5 + step, 3.0, 10, 10, 0.0) for stage, step, language in places]
+    series = curve_payload(rows, held_out=held)["series"]
+    assert series["bits_fa"] == {"x": [0, 2, 3], "y": [1.5, 3.5, 2.5]}
+    assert series["bits_en"] == {"x": [2], "y": [3.5]}
+    assert series["held_out_loss"] == {"x": [0, 2, 3], "y": [3.0, 3.0, 3.0]}
+    assert set(series) == {*SERIES, *HELD_OUT}
 
 
 def test_nothing_yet_and_nothing_new() -> None:

@@ -22,6 +22,7 @@ from studio.tokenizer.embeddings import closed_form, tables_of
 from studio.tokenizer.rows import save_rows
 from studio.training import curriculum
 from studio.training.curriculum import TrainResult
+from studio.training.journal import Journal
 from tests.tiny import SENTENCES, tiny_tokenizer
 from tests.unit.tokenizer.expansion import learn_for
 
@@ -89,6 +90,7 @@ def train(settings: Settings, tiny_model: Path) -> Callable[..., tuple[TrainResu
         dtype: torch.dtype = torch.float32,
         stopping: Callable[[], bool] = lambda: False,
         record: Callable[[MetricRow], None] = lambda row: None,
+        journal: Journal | None = None,
     ) -> tuple[TrainResult, list[MetricRow]]:
         stage = {
             "name": "chat",
@@ -117,6 +119,7 @@ def train(settings: Settings, tiny_model: Path) -> Callable[..., tuple[TrainResu
             progress=lambda fraction, note: None,
             stopping=stopping,
             dtype=dtype,
+            journal=journal,
         )
         return result, rows
 
