@@ -21,8 +21,6 @@ class TrainedRows(nn.Module):  # type: ignore[misc]  # torch is untyped
     Attributes:
         input: Shape ``(rows, hidden)``.
         output: The same for the head; None where it is tied, and `input` serves both sides.
-        met: Which rows the texts of the coming optimizer step say.
-        lazy: Whether only those move.
     """
 
     def __init__(self, first: int, input_: Tensor, output: Tensor | None) -> None:
@@ -31,8 +29,6 @@ class TrainedRows(nn.Module):  # type: ignore[misc]  # torch is untyped
         self.input = nn.Parameter(input_.detach().float().clone())
         self.output = None if output is None else nn.Parameter(output.detach().float().clone())
         self._fixed = 0
-        self.met = torch.zeros(len(self.input), dtype=torch.bool)
-        self.lazy = True
 
     @property
     def head(self) -> nn.Parameter:
@@ -40,29 +36,17 @@ class TrainedRows(nn.Module):  # type: ignore[misc]  # torch is untyped
         return self.input if self.output is None else self.output
 
     def learn(self, from_id: int | None) -> None:
-        """Let the rows from the id `from_id` on learn; None holds all of them still.
-
-        Whole tables (from the id 0) learn as the papers' do, every row at every step; new rows only where a text says
-        them, see `studio.training.row_adam`.
-        """
+        """Let the rows from the id `from_id` on learn; None holds all of them still."""
         self._fixed = 0 if from_id is None else max(0, from_id - self.first)
-        self.lazy = from_id != 0
         for table in self.parameters():
             table.requires_grad_(from_id is not None)
 
-    def meet(self, ids: Tensor) -> None:
-        """Note that the coming optimizer step reads and predicts `ids`, of any shape."""
-        inside = ids[(ids >= self.first) & (ids < self.first + len(self.input))]
-        self.met[(inside - self.first).cpu()] = True
-
-    def hold_still(self) -> None:
-        """Take the gradient off rows that shall not move: old ones, and those not met; before each optimizer step."""
-        still = ~self.met if self.lazy else torch.zeros_like(self.met)
-        still[: self._fixed] = True
-        for table in self.parameters():
-            if table.grad is not None:
-                table.grad[still.to(table.device)] = 0
-        self.met.zero_()
+    def hold_old(self) -> None:
+        """Take the gradient off rows that shall not learn in this stage; before each optimizer step."""
+        if self._fixed:
+            for table in self.parameters():
+                if table.grad is not None:
+                    table.grad[: self._fixed] = 0
 
     def place_in(self, head: Any) -> None:
         """Write the rows into the table of `head`, for whoever makes logits with it rather than with the loss.

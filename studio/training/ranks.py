@@ -38,14 +38,6 @@ class Ranks:
         dist.all_reduce(sums)
         return [float(value) for value in sums]
 
-    def any(self, mask: Tensor) -> Tensor:
-        """Where `mask` (bool, on the processor) is true in any process."""
-        if self.count == 1:
-            return mask
-        counts = mask.int()
-        dist.all_reduce(counts)
-        return counts > 0
-
     def meet(self) -> None:
         """Wait until every process has come here."""
         self.total(0.0)

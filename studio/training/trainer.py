@@ -25,7 +25,6 @@ from studio.training.loss import labelled_loss
 from studio.training.plan import Plan
 from studio.training.ranks import ALONE, Ranks
 from studio.training.reporter import Reporter
-from studio.training.row_adam import LAZY, RowAdamW
 from studio.training.words import Words
 
 CLIP = 1.0
@@ -137,7 +136,7 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         Raises:
             StudioError: See `try_longest`; ``training.not_finite``.
         """
-        begin = 0 if checkpoint is None else step_of(checkpoint) * self._plan.accumulation
+        begin = 0 if checkpoint is None else step_of(checkpoint) * self._stage.accumulation
         tokens = pc.list_value_length(self.train_dataset.data.column("input_ids")).to_pylist()
         learning = [weight for group in self._learning() for weight in group]
         try_longest(self._stage, self._plan.batches[begin:], tokens, learning, self._trial, self._folder)
@@ -179,8 +178,7 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         """AdamW over the adapter at its rate and the vocabulary's rows at theirs; rows never decay."""
         lora, rows = self._groups = self._learning()
         groups = [{"params": lora, "lr": self._stage.rates.lora, "weight_decay": self._stage.weight_decay}]
-        lazy = self._words is not None and self._words.trained.lazy
-        groups.append({"params": rows, "lr": self._stage.rates.rows, "weight_decay": 0.0, LAZY: lazy})
+        groups.append({"params": rows, "lr": self._stage.rates.rows, "weight_decay": 0.0})
         self.optimizer = make_optimizer(self._stage, [group for group in groups if group["params"]], self.args.device)
         return self.optimizer
 
@@ -189,9 +187,7 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         lora, rows = self._groups
         self._ranks.sum_gradients([*lora, *rows])
         if self._words is not None:
-            trained = self._words.trained
-            trained.met = self._ranks.any(trained.met)
-            trained.hold_still()
+            self._words.trained.hold_old()
         scaler = self.accelerator.scaler
         if scaler is not None:
             scaler.unscale_(self.optimizer.optimizer)  # accelerate's wrapper hides the one that will be stepped
@@ -203,10 +199,7 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         return norms[0] if norms[0] is not None else norms[1]
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, Any]], device: torch.device) -> torch.Tensor:
-        """Labelled tokens of the whole step, of every process; its text is counted, the rows it says are noted."""
-        if self._words is not None:
-            for batch in batch_samples:
-                self._words.trained.meet(batch["input_ids"])
+        """Labelled tokens of the whole step, of every process; its text is counted on the way."""
         labelled, tokens, characters = self._ranks.total(
             sum(int(batch["labels"].ne(-100).sum()) for batch in batch_samples),
             sum(batch["input_ids"].shape[1] for batch in batch_samples),
@@ -254,7 +247,7 @@ def make_optimizer(stage: Stage, groups: list[dict[str, Any]], device: torch.dev
     The eight-bit ones of bitsandbytes need CUDA; on a processor fp32 AdamW does their work, and exactly resumable.
     """
     if stage.optimizer == "adamw" or device.type != "cuda":
-        return RowAdamW(groups, fused=True)
+        return torch.optim.AdamW(groups, fused=True)
     from bitsandbytes.optim import AdamW8bit, PagedAdamW8bit
 
     kind = PagedAdamW8bit if stage.optimizer == "paged_adamw_8bit" else AdamW8bit
