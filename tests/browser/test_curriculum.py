@@ -137,10 +137,10 @@ def test_three_stages_from_estimate_to_report(
     persian.locator("#train-start").click()
     expect(persian.locator("#board")).to_contain_text(RUN, timeout=20_000)
     started(live)
+    watch(persian, "fa")
     english = open_page(f"{live.address}/en/", "en-US")
     set_up(english, "en")
     refuse(english, "en")
-    watch(persian, "fa")
     for page, locale in ((persian, "fa"), (english, "en")):
         read_report(page, locale)
         fits(page)
