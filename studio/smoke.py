@@ -9,9 +9,9 @@ from studio.data.starters import STARTERS
 from studio.recipes import Budget, DataSource, Lora, NewVocabulary, Recipe, Stage, parse_recipe
 
 STEPS = 2  # the second sees what the first has changed
-LENGTH = {"align": 128, "pretrain": 128, "instruct": 512}
-"""Tokens: texts are cut into pieces, and 512 are room for most of the sample chats at about one token a letter."""
-BATCH = {"align": 2, "pretrain": 2, "instruct": 1}
+LENGTH = {"align": 384, "pretrain": 128, "instruct": 512}
+"""Tokens: 384 hold most stories with their translation, 512 most sample chats at about one token a letter."""
+BATCH = {"align": 1, "pretrain": 2, "instruct": 1}
 NEW_TOKENS = 300
 
 SAMPLES: dict[Kind, str] = {"text": "sample-prose", "pair": "sample-stories-more", "chat": "sample-chats"}

@@ -33,7 +33,7 @@ def report_view(locale: str, report: Report) -> Markup:
         _english(locale, report),
         _figures(locale, report),
         _answers(locale, report),
-        parts.folded(say(locale, "report.recipe"), parts.log_view(dump_recipe(report.recipe).splitlines())),
+        parts.folded(say(locale, "report.recipe"), _recipe(report)),
         parts.folded(say(locale, "report.environment"), _environment(locale, report)),
     ]
     return parts.card(say(locale, "report.title"), parts.join(body), note=parts.ltr(report.run))
@@ -115,6 +115,11 @@ def _answers(locale: str, report: Report) -> Markup:
     ]  # fmt: skip
     table = parts.table(rows, headers, rtl=locale == "fa", caption=say(locale, "report.answers"))
     return Markup(f'<div class="side-by-side">{table}</div>')
+
+
+def _recipe(report: Report) -> Markup:
+    text = parts.escape(dump_recipe(report.recipe).rstrip())
+    return Markup(f'<pre class="log ltr" dir="ltr" tabindex="0">{text}</pre>')
 
 
 def _environment(locale: str, report: Report) -> Markup:
