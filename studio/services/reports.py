@@ -10,36 +10,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from studio.jobs.events import MetricRow
+from studio.jobs.events import BASE_STAGE, HeldOutRow, MetricRow
 from studio.recipes import Recipe, Stage
 from studio.services import training, vocabulary
 from studio.services.studio import Studio
 from studio.services.training import Answer, Run
 from studio.services.words import FOLDER
 
-BASE = -1
-"""The place of the untouched base among the stages."""
-
 COUNTS = "progress.json"
 ENVIRONMENT = "environment.json"
 
 Bits = Mapping[str, float]
 """Held-out bits per byte by language, ``fa`` and ``en``; what was not measured is absent."""
-
-
-class HeldOut(Protocol):
-    """One held-out measurement: `stage` counts from 0, `BASE` is the untouched base."""
-
-    @property
-    def stage(self) -> int: ...
-    @property
-    def step(self) -> int: ...
-    @property
-    def language(self) -> str: ...
-    @property
-    def bits_per_byte(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +97,11 @@ def of_run(studio: Studio, run: str) -> Report:
         StudioError: ``run.unknown``.
     """
     found = training.get(studio, run)
-    return make_report(found, studio.settings.runs / found.id, studio.metrics.newest_of_stages(found.id), ())
+    newest, held_out = studio.metrics.newest_of_stages(found.id), training.held_out(studio, found.id)
+    return make_report(found, studio.settings.runs / found.id, newest, held_out)
 
 
-def make_report(run: Run, folder: Path, rows: Sequence[MetricRow], held_out: Sequence[HeldOut]) -> Report:
+def make_report(run: Run, folder: Path, rows: Sequence[MetricRow], held_out: Sequence[HeldOutRow]) -> Report:
     """Put together what is known of `run`.
 
     Args:
@@ -138,7 +123,7 @@ def make_report(run: Run, folder: Path, rows: Sequence[MetricRow], held_out: Seq
         run=run.id,
         state=None if run.job is None else run.job.state,
         recipe=run.recipe,
-        base_bits=bits.get(BASE, {}),
+        base_bits=bits.get(BASE_STAGE, {}),
         stages=tuple(stages),
         saving=_saving(folder / FOLDER),
         answers=_answers(training.answers_in(folder)),
@@ -163,7 +148,7 @@ def _stage(
         after = (counts["tokens"], counts["characters"], counts["seconds"])
     elif row is not None:
         after = (row.tokens, row.characters, before[2])
-    own, base = bits.get(number, {}), bits.get(BASE, {})
+    own, base = bits.get(number, {}), bits.get(BASE_STAGE, {})
     report = StageReport(
         number=number,
         name=stage.name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from typer.testing import CliRunner
 
 from studio.__main__ import app
 from studio.i18n import say
-from studio.jobs.events import MetricRow
+from studio.jobs.events import HeldOutRow, MetricRow
 from studio.jobs.store import NewJob
 from studio.recipes import dump_recipe, preset_recipe
 from studio.services import reports, training
@@ -22,18 +21,14 @@ from studio.ui.report_views import panel, report_view
 RUN = "recommended-1"
 
 
-@dataclass(frozen=True)
-class Measured:
-    stage: int
-    language: str
-    bits_per_byte: float
-    step: int = 0
+def measured(stage: int, language: str, bits: float, step: int = 0) -> HeldOutRow:
+    return HeldOutRow(stage, step, language, bits, 1.0, 10, 20, 1.0)
 
 
 HELD_OUT = [
-    Measured(-1, "fa", 2.0), Measured(-1, "en", 1.5),
-    Measured(0, "fa", 1.9), Measured(0, "en", 1.5),
-    Measured(2, "fa", 1.7), Measured(2, "en", 1.6), Measured(2, "fa", 1.4), Measured(2, "en", 1.53),
+    measured(-1, "fa", 2.0), measured(-1, "en", 1.5),
+    measured(0, "fa", 1.9), measured(0, "en", 1.5),
+    measured(2, "fa", 1.7), measured(2, "en", 1.6), measured(2, "fa", 1.4), measured(2, "en", 1.53),
 ]  # fmt: skip
 
 

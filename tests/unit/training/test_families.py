@@ -73,7 +73,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Seen]:
     class Watched(StageTrainer):
         def __init__(self, model: Any, tokenizer: Any, rows: Any, plan: Any, args: Any, *rest: Any) -> None:
             first = [row for batch in plan.batches[: args.gradient_accumulation_steps] for row in batch]
-            found.append(Seen(model, rest[-1], [rows[row] for row in first]))
+            found.append(Seen(model, rest[-2], [rows[row] for row in first]))
             super().__init__(model, tokenizer, rows, plan, args, *rest)
 
     monkeypatch.setattr(stages, "StageTrainer", Watched)

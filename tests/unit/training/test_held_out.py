@@ -189,15 +189,15 @@ def test_english_that_is_lost_raises_an_alarm_against_the_base_of_the_runs_begin
     train: Train, database: Database, texts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for run, limit in (("a", 0.2), ("b", 0.02)):
+        same = [f"stages=[{PRETRAIN}]", f"evaluation.english_limit={limit}"]
         with monkeypatch.context() as cut:
             cut.setattr(held_out.HeldOut, "at_end", killed)
             with pytest.raises(Killed):
-                train(run, f"stages=[{PRETRAIN}]", journal=open_journal(database, run))
+                train(run, *same, journal=open_journal(database, run))
         base = figures(database, run)[("en", BASE_STAGE, 0)]
         # three steps cost a random model no English, so the base is told to have been better
         HeldOutStore(database).add(run, replace(base, bits_per_byte=base.bits_per_byte / 1.1))
-        same = f"evaluation.english_limit={limit}"
-        train(run, f"stages=[{PRETRAIN}]", same, journal=open_journal(database, run))
+        train(run, *same, journal=open_journal(database, run))
         alarms = AlarmStore(database).rows(run)
         assert [(alarm.kind, alarm.stage, alarm.step) for alarm in alarms] == [("english_lost", 0, 3)][: limit < 0.1]
     now = figures(database, "b")[("en", 0, 3)].bits_per_byte
