@@ -28,6 +28,12 @@ from studio.training.reporter import Reporter
 from studio.training.words import Words
 
 CLIP = 1.0
+EPSILON = 1e-8
+ROWS_EPSILON = 1e-4
+"""Adam's epsilon for new rows. Adam divides by the size of past gradients, and every softmax gives every row a tiny
+one, «not me», of which 1e-8 makes whole steps: rows that no text says drift away. Gradients of rows that are said are
+about 3e-3 after clipping. On SmolLM2 +4,000 the loss after 135 steps was 5.54 with 1e-4, 5.64 with 1e-8, and 5.74 when
+rows not said stood still: as the layers change, they must be pushed down a little."""
 SCALE = 2.0**16  # of the loss in fp16 at first: halved by each step that overflows, doubled after 2,000 that do not
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 
@@ -178,7 +184,8 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         """AdamW over the adapter at its rate and the vocabulary's rows at theirs; rows never decay."""
         lora, rows = self._groups = self._learning()
         groups = [{"params": lora, "lr": self._stage.rates.lora, "weight_decay": self._stage.weight_decay}]
-        groups.append({"params": rows, "lr": self._stage.rates.rows, "weight_decay": 0.0})
+        epsilon = ROWS_EPSILON if self._stage.rows == "new" else EPSILON  # whole tables learn as in the papers
+        groups.append({"params": rows, "lr": self._stage.rates.rows, "weight_decay": 0.0, "eps": epsilon})
         self.optimizer = make_optimizer(self._stage, [group for group in groups if group["params"]], self.args.device)
         return self.optimizer
 
