@@ -45,6 +45,11 @@ Between the base and a run whose Persian fell by 14.8% and whose English by 1.5%
 that difference to 0.8% and 0.7% of the base's figure (one standard error over stories; 12 Persian ones: 0.7%).
 """
 
+FULL_TOKENS = 60_000
+"""A run that trains on fewer is measured on less text, in proportion and at least `LEAST`: measuring all of it costs
+as much as training on its 6,000 tokens, twice in a run of one stage."""
+LEAST = 0.2
+
 SHARE = 0.05  # of the time since the last measuring that it may have taken, for checkpoints to be measured
 AT_ONCE = 512  # tokens: no more than a step of training holds anyway
 
@@ -174,15 +179,27 @@ class HeldOut:
 
 
 def choose_texts(recipe: Recipe, settings: Settings) -> dict[str, list[str]]:
-    """What a run is measured on, `SAMPLE_BYTES` of each language.
+    """What a run is measured on: `SAMPLE_BYTES` of each language, less for a run shorter than `FULL_TOKENS`.
 
     Persian is what was held out of the run's own mixes, in equal parts, else the studio's stories, which no recipe of
     the studio trains on; English is always the stories.
     """
+    sizes = {language: round(_share(recipe) * size) for language, size in SAMPLE_BYTES.items()}
     companions = [found for name in recipe.datasets if (found := _companion(settings.datasets, name)) is not None]
-    own = [text for folder in companions for text in _sample(_persian(folder), SAMPLE_BYTES["fa"] // len(companions))]
-    stories = {language: _sample(iter(held_out_lines(language)), size) for language, size in SAMPLE_BYTES.items()}
+    own = [text for folder in companions for text in _sample(_persian(folder), sizes["fa"] // len(companions))]
+    stories = {language: _sample(iter(held_out_lines(language)), size) for language, size in sizes.items()}
     return {**stories, "fa": own} if own else stories
+
+
+def _share(recipe: Recipe) -> float:
+    """How much of the full size a run is worth, by the most tokens it may train on; epochs are worth all."""
+    tokens = 0
+    for stage in recipe.stages:
+        if stage.budget.epochs is not None:
+            return 1.0
+        full = (stage.budget.steps or 0) * stage.batch * stage.accumulation * stage.length
+        tokens += stage.budget.tokens or full
+    return min(1.0, max(LEAST, tokens / FULL_TOKENS))
 
 
 def _companion(datasets: Path, name: str) -> Path | None:

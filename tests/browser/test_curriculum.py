@@ -50,6 +50,7 @@ def set_up(page: Page, locale: str) -> None:
     page.locator("#train-more textarea").fill(MORE)
     fill(page, train_size=200, train_rank=4, steps=1, train_length=128, train_batch=2)
     without(page, "sample-stories-more")
+    without(page, "hafez")
     to_stage(page, locale, 2)
     fill(page, steps=0)
 
@@ -68,7 +69,7 @@ def finish_form(page: Page, locale: str) -> None:
     fill(page, steps=2, train_length=512, train_batch=1, train_accumulation=1)
     without(page, "sample-stories-more")
     to_stage(page, locale, 1)
-    expect(page.locator("#steps input")).to_have_value("80")
+    expect(page.locator("#steps input")).to_have_value("120")
     fill(page, steps=1, train_length=128, train_accumulation=1)
     without(page, "hafez")
     without(page, "sample-stories-more")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,9 +51,7 @@ class Desk:
     def __init__(self, settings: Settings) -> None:
         self.here = Here()
         opened = open_studio(settings)
-        self.studio = Studio(
-            opened.settings, opened.jobs, Queue(opened.jobs, self.here), opened.metrics, opened.leases, Vault()
-        )
+        self.studio = replace(opened, queue=Queue(opened.jobs, self.here), vault=Vault())
 
     def smoke(self, name: str, stage: str | None = None) -> Run:
         """A smoke run as ``run NAME --smoke [--stage STAGE]`` starts it, to its end."""

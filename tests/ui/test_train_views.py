@@ -60,7 +60,7 @@ def test_each_stage_keeps_what_was_typed_into_it() -> None:
         align.read()
     assert caught.value.details["key"] == "stages.1.length"
     read = replace(draft, length=256).read()
-    assert [stage.budget.steps for stage in read.stages] == [7, None, 5]
+    assert [stage.budget.steps for stage in read.stages] == [7, 120, 5]
     assert read.stages[2].rates.lora == 1e-5
     assert [(source.dataset, source.weight) for source in read.stages[1].data] == [
         ("sample-prose", 0.1),
@@ -74,13 +74,13 @@ def test_each_stage_keeps_what_was_typed_into_it() -> None:
 
 
 def test_a_budget_changes_its_kind_and_back() -> None:
-    draft = replace(preset("recommended"), unit="steps", budget=90).show("pretrain").show("align")
-    assert (draft.unit, draft.budget) == ("steps", 90)
-    assert draft.read().stages[0].budget.steps == 90
+    draft = replace(preset("recommended"), unit="tokens", budget=9000).show("pretrain").show("align")
+    assert (draft.unit, draft.budget) == ("tokens", 9000)
+    assert draft.read().stages[0].budget.tokens == 9000
     back = replace(draft, unit="epochs", budget=0.5)
     assert back.read().stages[0].budget.epochs == 0.5
     assert back.show("pretrain").show("align").unit == "epochs"
-    assert replace(back, unit="tokens", budget=32_000).show("pretrain").kept == ""
+    assert replace(back, unit="steps", budget=32).show("pretrain").kept == ""
 
 
 def test_stages_are_switched_off_and_one_at_least_stays() -> None:

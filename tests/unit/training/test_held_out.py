@@ -21,11 +21,11 @@ from studio.jobs.alarms import AlarmStore
 from studio.jobs.database import Database
 from studio.jobs.events import BASE_STAGE, HeldOutRow, MetricRow
 from studio.jobs.held_out import HeldOutStore
-from studio.recipes import Recipe, parse_recipe
+from studio.recipes import Recipe, override, parse_recipe
 from studio.settings import Settings
 from studio.training import held_out, stages
 from studio.training.curriculum import TrainResult
-from studio.training.held_out import LANGUAGES, SAMPLE_BYTES, choose_texts
+from studio.training.held_out import LANGUAGES, LEAST, SAMPLE_BYTES, choose_texts
 from studio.training.journal import open_journal
 from tests.tiny import build_tiny
 
@@ -67,6 +67,7 @@ def database(settings: Settings) -> Database:
 def texts(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Two kilobytes instead of ten, measured at every checkpoint however short the steps are."""
     monkeypatch.setattr(held_out, "SAMPLE_BYTES", {"fa": 2_000, "en": 2_000})
+    monkeypatch.setattr(held_out, "FULL_TOKENS", 1)
     monkeypatch.setattr(held_out, "SHARE", 1e9)
     return choose_texts(recipe("texts"), settings)
 
@@ -222,7 +223,19 @@ def test_sample_answers_speak_with_the_learnt_rows(
     assert not torch.equal(seen[0], seen[-1])
 
 
-def test_texts_are_what_the_runs_own_mix_held_out(settings: Settings, tmp_path: Path) -> None:
+def test_a_short_run_is_measured_on_less_text(settings: Settings) -> None:
+    short = choose_texts(recipe("texts"), settings)  # 4,096 tokens at most
+    long = choose_texts(override(recipe("texts"), ["stages.0.budget.steps=20"]), settings)
+    for language in LANGUAGES:
+        sizes = [sum(len(text.encode()) for text in texts[language]) for texts in (short, long)]
+        assert sizes[0] <= LEAST * SAMPLE_BYTES[language] < sizes[1] <= SAMPLE_BYTES[language]
+        assert sizes[0]
+
+
+def test_texts_are_what_the_runs_own_mix_held_out(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_out, "FULL_TOKENS", 1)
     stories = choose_texts(recipe("texts"), settings)
     assert stories["fa"][0] == held_out_lines("fa")[0]
     for language in LANGUAGES:
