@@ -113,6 +113,8 @@ def run_ours(options: argparse.Namespace, vocabulary: Path | None = None) -> Fig
         progress=lambda fraction: None,
         stopping=lambda: False,
         saved=lambda step: None,
+        alarm=lambda alarm: None,
+        meter=None,
     )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.arrow"

@@ -59,7 +59,7 @@ def test_over_four_bits_the_adapter_stays_in_fp32(files: ModelFiles, tmp_path: P
     plan = Plan([[0]], 1)
     reporter = Reporter(
         0, 1, Counts(), record=lambda row: None, progress=lambda share: None, stopping=lambda: False,
-        saved=lambda step: None,
+        saved=lambda step: None, alarm=lambda alarm: None, meter=None,
     )  # fmt: skip
     rows = Dataset.from_list([{"input_ids": [3, 40, 50], "labels": [-100, 40, 50], "characters": 3}])
     args = arguments(stage, plan, tmp_path, 0, cuda=False)

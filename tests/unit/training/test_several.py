@@ -117,7 +117,8 @@ def test_an_error_of_a_process_is_that_of_the_training(several_train: Several) -
 
 
 def ranks_of(process: psutil.Process) -> list[psutil.Process]:
-    return [child for child in process.children() if "multiprocessing.spawn" in " ".join(child.cmdline())]
+    alive = [child for child in process.children() if child.status() != psutil.STATUS_ZOMBIE]  # others have no command
+    return [child for child in alive if "multiprocessing.spawn" in " ".join(child.cmdline())]
 
 
 def test_a_killed_worker_takes_its_processes_along(
