@@ -8,6 +8,7 @@ import threading
 
 from studio.errors import StudioError
 from studio.i18n import explain, say
+from studio.password import is_open
 from studio.services.studio import Studio, open_studio
 from studio.settings import LOOPBACK, Settings, load_settings, preferred_locale
 from studio.workspace import WorkspaceLock
@@ -32,9 +33,9 @@ def main(
 
 
 def _check_address(settings: Settings) -> None:
-    # There is no login yet, so whoever reaches the port owns the studio.
-    if settings.host not in LOOPBACK:
-        raise StudioError("serve.public_bind", host=settings.host)
+    if settings.host not in LOOPBACK and not is_open(settings):  # whoever reached the port would own the studio
+        code = "serve.public_bind" if settings.space is None else "serve.space_without_login"
+        raise StudioError(code, host=settings.host)
     with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -56,6 +57,7 @@ def _serve(studio: Studio, locale: str) -> int:
             port=settings.port,
             log_level="warning",
             timeout_graceful_shutdown=2,
+            proxy_headers=False,  # the door reads them itself, and only where a proxy is known to write them
         )
     )
     closing = threading.Event()

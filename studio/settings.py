@@ -28,6 +28,27 @@ DEFAULT_PORT = 7860
 UPLOAD_LIMIT = 1_000_000_000
 """Bytes of one file through the browser; what is larger comes in by the command line, which copies nothing."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+SPACE_STORAGE = Path("/data")
+"""Where a Space usually has its bucket mounted."""
+_LOGIN = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
+
+
+_SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OAUTH_CLIENT_SECRET")
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The Hugging Face Space that the studio runs in: ``owner/name``, whether people can log in there, and the host
+    names that it is reached by."""
+
+    id: str
+    login: bool
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def owner(self) -> str:
+        """The user or organisation that the Space is of."""
+        return self.id.split("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +56,14 @@ class Settings:
     """Folders and address of one studio; every folder hangs below `workspace`.
 
     `processes` share a training; None: one for each card. It is no key of recipes: losses do not depend on it.
+    `space` is None on a machine of one's own.
     """
 
     workspace: Path
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     processes: int | None = None
+    space: Space | None = None
 
     @property
     def database(self) -> Path:
@@ -90,6 +113,7 @@ def load_settings(
     """Settings from the arguments, else from ``WORKSPACE``, ``HOST``, ``PORT`` and ``PROCESSES``, else the defaults.
 
     The workspace defaults to ``./workspace``. ``GRADIO_TEMP_DIR`` is set below it: uploads never land elsewhere.
+    In a Space the studio listens to everybody, and works in a mounted bucket where there is one.
 
     Raises:
         StudioError: ``port.not_a_number`` for a ``PORT`` that is none, or no port; ``training.bad_processes`` for
@@ -101,15 +125,30 @@ def load_settings(
     processes = os.environ.get("PROCESSES")
     if processes and not (processes.isdecimal() and int(processes) >= 1):
         raise StudioError("training.bad_processes", value=processes)
-    folder = Path(workspace or os.environ.get("WORKSPACE") or "workspace").expanduser().resolve()
+    space = _space()
+    given_folder = workspace or os.environ.get("WORKSPACE") or _default_workspace(space)
     settings = Settings(
-        workspace=folder,
-        host=host or os.environ.get("HOST") or "127.0.0.1",
+        workspace=Path(given_folder).expanduser().resolve(),
+        host=host or os.environ.get("HOST") or ("127.0.0.1" if space is None else "0.0.0.0"),
         port=int(given),
         processes=int(processes) if processes else None,
+        space=space,
     )
     os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.uploads))
     return settings
+
+
+def _space() -> Space | None:
+    name = os.environ.get("SPACE_ID")
+    if not name:
+        return None
+    hosts = tuple(host.strip() for host in os.environ.get("SPACE_HOST", "").split(",") if host.strip())
+    return Space(name, login=all(os.environ.get(each) for each in _LOGIN), hosts=hosts)
+
+
+def _default_workspace(space: Space | None) -> Path:
+    mounted = space is not None and SPACE_STORAGE.is_mount() and os.access(SPACE_STORAGE, os.W_OK)
+    return SPACE_STORAGE / "workspace" if mounted else Path("workspace")
 
 
 def hub_endpoint() -> str:
@@ -124,8 +163,8 @@ def preferred_locale() -> str:
 
 
 def child_environment() -> dict[str, str]:
-    """The environment a worker inherits; a Hub token never travels this way."""
-    return {key: value for key, value in os.environ.items() if key not in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")}
+    """The environment a worker inherits; no token and no secret of a login travels this way."""
+    return {key: value for key, value in os.environ.items() if key not in _SECRETS}
 
 
 def show_card(number: int) -> None:

@@ -24,18 +24,26 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class LiveStudio:
-    """Starts, kills and restarts one app; its workers outlive it."""
+class Stay(urllib.request.HTTPRedirectHandler):
+    """For an opener that does not follow where it is sent."""
 
-    def __init__(self, workspace: Path) -> None:
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+class LiveStudio:
+    """Starts, kills and restarts one app; its workers outlive it. `variables` are added to its environment."""
+
+    def __init__(self, workspace: Path, **variables: str) -> None:
         self.workspace = workspace
+        self._variables = variables
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> LiveStudio:
         """Start the app and wait until it answers."""
-        environment = {**os.environ, "PORT": str(self.port), "WORKSPACE": str(self.workspace)}
+        environment = {**os.environ, "PORT": str(self.port), "WORKSPACE": str(self.workspace), **self._variables}
         log = (self.workspace.parent / "app.log").open("ab")
         self.process = subprocess.Popen(
             [sys.executable, "app.py"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log

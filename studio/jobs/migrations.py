@@ -81,7 +81,17 @@ def m004_live(connection: Connection) -> None:
     connection.execute(text("CREATE INDEX alarms_step ON alarms (run, stage, step)"))
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (m001_jobs, m002_metrics, m003_lease, m004_live)
+def m005_shares(connection: Connection) -> None:
+    """What visitors may talk to and look at."""
+    connection.execute(
+        text("""
+        CREATE TABLE shares (
+            kind TEXT NOT NULL, name TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (kind, name)
+        )""")
+    )
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (m001_jobs, m002_metrics, m003_lease, m004_live, m005_shares)
 
 
 def migrate(connection: Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.auth import owner_only
 from studio.errors import StudioError
 from studio.services.studio import Studio
 
@@ -17,6 +18,7 @@ class DiskUse:
     bytes: int
 
 
+@owner_only
 def set_token(studio: Studio, token: str) -> None:
     """Keep a Hub token for this process.
 
@@ -30,11 +32,13 @@ def set_token(studio: Studio, token: str) -> None:
     studio.queue.advance()
 
 
+@owner_only
 def forget_token(studio: Studio) -> None:
     """Forget the Hub token."""
     studio.vault.token = None
 
 
+@owner_only
 def use_login(studio: Studio) -> None:
     """Take the token of an existing ``hf auth login`` on this machine.
 
@@ -50,11 +54,13 @@ def use_login(studio: Studio) -> None:
     studio.queue.advance()
 
 
+@owner_only
 def has_token(studio: Studio) -> bool:
     """Whether a token is kept; the token itself is never shown."""
     return studio.vault.token is not None
 
 
+@owner_only
 def disk_use(studio: Studio) -> list[DiskUse]:
     """What each part of the workspace takes on disk."""
     settings = studio.settings

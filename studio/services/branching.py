@@ -9,6 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from studio.auth import owner_only
 from studio.errors import StudioError
 from studio.recipe_changes import ENVIRONMENT, changes
 from studio.recipes import Recipe, Stage, load_recipe
@@ -46,6 +47,7 @@ class Branch:
         }
 
 
+@owner_only
 def plan(studio: Studio, recipe: Recipe, origin: str) -> Branch:
     """See what a run of `recipe` can take over of `origin`, a run's name or reference.
 
@@ -70,6 +72,7 @@ def plan(studio: Studio, recipe: Recipe, origin: str) -> Branch:
     return Branch(name, tuple(kept), begun[-1] if begun else None, tuple(told))
 
 
+@owner_only
 def fill(studio: Studio, branch: Branch, recipe: Recipe, run: str) -> None:
     """Copy what `branch` takes over into the folder of `run`, which is held to the same base, vocabulary and data."""
     source, target = studio.settings.runs / branch.origin, studio.settings.runs / run

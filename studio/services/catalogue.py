@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from studio.auth import owner_only
 from studio.data.catalogue import ROWS, Entry, entries, entry
 from studio.data.findings import Finding, read_findings
 from studio.errors import StudioError
@@ -38,12 +39,14 @@ class Offer:
         return self.entry.model_dump(mode="json") | {"rows_to_read": self.rows_to_read, **found}
 
 
+@owner_only
 def offers(studio: Studio) -> list[Offer]:
     """The catalogue in its order."""
     found = read_findings(studio.settings.findings)
     return [Offer(each, found.get(each.id or "")) for each in entries()]
 
 
+@owner_only
 def offer(studio: Studio, name: str) -> Offer:
     """One dataset of the catalogue.
 
@@ -54,6 +57,7 @@ def offer(studio: Studio, name: str) -> Offer:
     return Offer(known, read_findings(studio.settings.findings).get(known.id or ""))
 
 
+@owner_only
 def start_check(studio: Studio, name: str | None = None) -> Job:
     """Queue the question whether the Hub has the dataset `name`, or every one; a check under way is not queued twice.
 
@@ -72,6 +76,7 @@ def start_check(studio: Studio, name: str | None = None) -> Job:
     return studio.jobs.get(job)
 
 
+@owner_only
 def last_check(studio: Studio) -> Job | None:
     """The newest check, whether it runs or has ended."""
     return next(iter(studio.jobs.listing(kind=KIND, limit=1)), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from studio.auth import owner_only
 from studio.chat.client import ChatClient, ChatStatus
 from studio.chat.events import Finished, Loading, Piece, Refused, Started, Waiting
 from studio.chat.requests import Message, Request, Sampling
@@ -35,16 +36,19 @@ class Board:
     loading: Loading | None = None
 
 
+@owner_only
 def bases(studio: Studio) -> list[str]:
     """Base models a chat can use: those on disk."""
     return models.fetched(studio)
 
 
+@owner_only
 def adapted(studio: Studio) -> list[str]:
     """Runs with something to talk to, newest first, each with its checkpoints."""
     return [reference for run in training.listing(studio) for reference in training.checkpoints(studio, run.id)]
 
 
+@owner_only
 def base_of(studio: Studio, reference: str) -> str:
     """The base that a run was trained on."""
     if parse_reference(reference).scheme == "run":
@@ -52,6 +56,7 @@ def base_of(studio: Studio, reference: str) -> str:
     return reference
 
 
+@owner_only
 def talk(
     studio: Studio, columns: Sequence[Column], prompt: str, sampling: Sampling, *, system: str = "", name: str
 ) -> Iterator[Board]:
@@ -120,11 +125,13 @@ def _with_text(column: Column, text: str, *, whole: bool) -> Column:
     return replace(column, messages=(*column.messages[:-1], answer))
 
 
+@owner_only
 def stop(studio: Studio, name: str) -> int:
     """Stop the answers called `name`."""
     return ChatClient(studio.settings).stop(name)
 
 
+@owner_only
 def unload(studio: Studio) -> bool:
     """End the chat process and free its memory; False if there was none."""
     freed = ChatClient(studio.settings).unload()
@@ -132,6 +139,7 @@ def unload(studio: Studio) -> bool:
     return freed
 
 
+@owner_only
 def status(studio: Studio) -> ChatStatus | None:
     """What the chat process holds, or None if there is none."""
     return ChatClient(studio.settings).status()

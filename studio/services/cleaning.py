@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from studio.auth import owner_only
 from studio.data import health, outgoing
 from studio.data.cleaning.changes import Change, find, look
 from studio.data.cleaning.ledger import Ledger, read_ledger
@@ -18,6 +19,7 @@ from studio.services import datasets
 from studio.services.studio import Studio
 
 
+@owner_only
 def start_clean(
     studio: Studio,
     name: str,
@@ -51,6 +53,7 @@ def start_clean(
     return _queue(studio, name, out, switches, against, earlier=_earlier(studio, name, switches))
 
 
+@owner_only
 def start_again(studio: Studio, name: str, off: Collection[str], *, out: str | None = None) -> Job:
     """Queue a cleaned dataset's making anew with other rules off; nothing is judged a second time.
 
@@ -81,6 +84,7 @@ def start_again(studio: Studio, name: str, off: Collection[str], *, out: str | N
     return _queue(studio, made.parent, out, switches, [], earlier=name)
 
 
+@owner_only
 def same_parent(studio: Studio, made: Cleaned) -> bool:
     """Whether the dataset that was cleaned is still what it was then."""
     return datasets.manifest(studio, made.parent).sha256 == made.parent_sha256
@@ -101,6 +105,7 @@ def _queue(
     return studio.jobs.get(job)
 
 
+@owner_only
 def start_report(studio: Studio, name: str, against: Sequence[Path] = (), model: str | None = None) -> Job:
     """Queue the measuring of a dataset's health; `report` tells what it found.
 
@@ -125,6 +130,7 @@ def start_report(studio: Studio, name: str, against: Sequence[Path] = (), model:
     return studio.jobs.get(job)
 
 
+@owner_only
 def report(studio: Studio, name: str) -> dict[str, Any]:
     """How healthy a dataset is, as `studio.data.health.examine` said last; of a cleaned one the ``ledger`` too.
 
@@ -138,6 +144,7 @@ def report(studio: Studio, name: str) -> dict[str, Any]:
     return found | ({} if books is None else {"ledger": books.model_dump(mode="json")})
 
 
+@owner_only
 def ledger(studio: Studio, name: str) -> Ledger | None:
     """The ledger of a cleaned dataset, None for any other.
 
@@ -147,6 +154,7 @@ def ledger(studio: Studio, name: str) -> Ledger | None:
     return read_ledger(datasets.folder(studio, name))
 
 
+@owner_only
 def changes(
     studio: Studio, name: str, reason: str | None = None, start: int = 0, count: int = 3
 ) -> tuple[list[Change], int | None]:
@@ -163,6 +171,7 @@ def changes(
     return look(parent, place, rows), total
 
 
+@owner_only
 def export(studio: Studio, name: str, out: Path) -> dict[str, Any]:
     """Write a dataset to a jsonl, txt or parquet file; see `studio.data.outgoing.write`."""
     return outgoing.write(datasets.folder(studio, name), out)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from studio.auth import owner_only
 from studio.data import starters, stored
 from studio.data.aligned import MAPPING as ALIGNED
 from studio.data.aligned import Aligned
@@ -80,6 +81,7 @@ def look_aligned(files: Sequence[Path], encoding: str | None = None) -> Found:
         return Found(files[0].name, "txt", seen.encoding, seen.columns, ALIGNED, rows)
 
 
+@owner_only
 def start_import(
     studio: Studio,
     files: Sequence[Path],
@@ -115,6 +117,7 @@ def start_import(
     return _queue(studio, name, arguments)
 
 
+@owner_only
 def start_hub_import(
     studio: Studio,
     repo: str,
@@ -155,6 +158,7 @@ def starter_names(*, shipped_only: bool = False) -> list[str]:
     return list(starters.STARTERS) if shipped_only else starters.names()
 
 
+@owner_only
 def start_starter_import(studio: Studio, name: str) -> Job:
     """Queue the import of one of the studio's own texts; one already on its way is not queued twice.
 
@@ -176,16 +180,19 @@ def _queue(studio: Studio, name: str, arguments: dict[str, Any]) -> Job:
     return studio.jobs.get(job)
 
 
+@owner_only
 def listing(studio: Studio) -> list[Manifest]:
     """All stored datasets, newest first."""
     return stored.list_datasets(studio.settings.datasets)
 
 
+@owner_only
 def exists(studio: Studio, name: str) -> bool:
     """Whether a dataset is stored under `name`."""
     return any(manifest.name == name for manifest in listing(studio))
 
 
+@owner_only
 def folder(studio: Studio, name: str) -> Path:
     """Where a dataset is stored.
 
@@ -197,16 +204,19 @@ def folder(studio: Studio, name: str) -> Path:
     return studio.settings.datasets / name
 
 
+@owner_only
 def manifest(studio: Studio, name: str) -> Manifest:
     """What is known of a dataset."""
     return read_manifest(folder(studio, name))
 
 
+@owner_only
 def preview(studio: Studio, name: str, start: int = 0, count: int = PREVIEW_ROWS) -> list[Sample]:
     """`count` rows from `start` on."""
     return stored.sample_rows(folder(studio, name), start, count)
 
 
+@owner_only
 def lengths(studio: Studio, name: str, model: str) -> Lengths:
     """How long the rows are in tokens of `model`, without special tokens."""
     tokenizer = load_tokenizer(locate_tokenizer(model, studio.settings))
@@ -218,6 +228,7 @@ def lengths(studio: Studio, name: str, model: str) -> Lengths:
     return Lengths(model, counts, manifest(studio, name).rows)
 
 
+@owner_only
 def used_by(studio: Studio, name: str) -> list[str]:
     """The runs whose recipes refer to a dataset."""
     runs = []
@@ -228,6 +239,7 @@ def used_by(studio: Studio, name: str) -> list[str]:
     return runs
 
 
+@owner_only
 def delete(studio: Studio, name: str, *, anyway: bool = False) -> None:
     """Delete a dataset.
 
@@ -268,6 +280,7 @@ def mapping_for(found: Found, form: Form) -> Mapping:
     return make_mapping(form, **chosen)
 
 
+@owner_only
 def free_name(studio: Studio, file: str) -> str:
     """A name for a dataset after its file that is not taken yet."""
     name = suggest_name(file)

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from studio.auth import owner_only
 from studio.device import find_device
 from studio.errors import StudioError
 from studio.i18n import say
@@ -30,6 +31,7 @@ class Before:
     advice: Advice | None
 
 
+@owner_only
 def before(
     studio: Studio, recipe: Recipe, *, config: Mapping[str, Any] | None = None, price: float | None = None
 ) -> Before:

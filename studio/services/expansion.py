@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from studio.auth import owner_only
 from studio.data.starters import story_pairs
 from studio.errors import StudioError
 from studio.models.files import TOKENIZER, locate_tokenizer, read_config
@@ -77,6 +78,7 @@ class Compared:
     vocabulary: int
 
 
+@owner_only
 def refusal(studio: Studio, model: str) -> StudioError | None:
     """Why the tokenizer of `model` cannot be extended, or cannot be read; None if it can."""
     try:
@@ -96,6 +98,7 @@ def _refusal(folder: Path, changed: int) -> StudioError | None:
     return None
 
 
+@owner_only
 def view(studio: Studio, name: str, size: int | None = None) -> View:
     """The vocabulary called `name` at `size`, held within what there is; by default at the recommended size.
 
@@ -117,6 +120,7 @@ def view(studio: Studio, name: str, size: int | None = None) -> View:
     return View(name, found, figures, advice, knee, persian[0] / english, persian[figures.size] / english)
 
 
+@owner_only
 def shape(studio: Studio, found: Vocabulary) -> worth.Shape | None:
     """The size of the base, if it is on this machine with its config."""
     try:
@@ -126,6 +130,7 @@ def shape(studio: Studio, found: Vocabulary) -> worth.Shape | None:
         return None
 
 
+@owner_only
 def sentence_pieces(studio: Studio, name: str, sentence: str, size: int) -> list[tuple[Piece, bool]]:
     """The pieces of a sentence with `size` new tokens, each with whether it is new.
 
@@ -138,6 +143,7 @@ def sentence_pieces(studio: Studio, name: str, sentence: str, size: int) -> list
     return _prefixes(folder, _changed(folder)).pieces(sentence, size)
 
 
+@owner_only
 def tokens(studio: Studio, name: str, size: int, search: str = "") -> tuple[list[NewToken], int]:
     """The first `SHOWN` of the new tokens up to `size` whose text holds `search`, and how many there are."""
     folder = folder_of(studio, name)
@@ -146,6 +152,7 @@ def tokens(studio: Studio, name: str, size: int, search: str = "") -> tuple[list
     return found[:SHOWN], len(found)
 
 
+@owner_only
 def english(studio: Studio, name: str, size: int) -> tuple[int, int]:
     """How many texts without the script change with `size` new tokens, and how many there are: it is measured.
 
@@ -158,12 +165,14 @@ def english(studio: Studio, name: str, size: int) -> tuple[int, int]:
     return _measured[key]
 
 
+@owner_only
 def known_english(studio: Studio, name: str, size: int) -> bool:
     """Whether `english` has its answer for this size already."""
     folder = folder_of(studio, name)
     return (folder, _changed(folder), size) in _measured
 
 
+@owner_only
 def arabic_letters(studio: Studio, model: str, corpus: Sequence[str]) -> ArabicLetters | None:
     """What Arabic ي and ك in the datasets cost a tokenizer; None if at most 1% of yeh and kaf are such.
 
@@ -186,6 +195,7 @@ def arabic_letters(studio: Studio, model: str, corpus: Sequence[str]) -> ArabicL
     return ArabicLetters(share, before.tokens_per_word, after.tokens_per_word)
 
 
+@owner_only
 def compare(studio: Studio, models: Iterable[str]) -> list[Compared]:
     """Several bases on the same stories, the cheapest for Persian first.
 

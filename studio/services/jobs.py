@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.auth import owner_only
 from studio.errors import StudioError
 from studio.i18n import duration_text, explain, say, sentences
 from studio.jobs.local import log_path
@@ -31,17 +32,20 @@ class JobView:
     run: str | None
 
 
+@owner_only
 def advance(studio: Studio) -> None:
     """Look at the queue and move it on."""
     studio.queue.advance()
 
 
+@owner_only
 def listing(studio: Studio, *, active_only: bool = False, limit: int = 50) -> list[Job]:
     """Jobs, newest first."""
     states = (*PENDING, *ACTIVE) if active_only else None
     return studio.jobs.listing(states=states, limit=limit)
 
 
+@owner_only
 def show(studio: Studio, job: int) -> Job:
     """One job.
 
@@ -51,11 +55,13 @@ def show(studio: Studio, job: int) -> Job:
     return studio.jobs.get(job)
 
 
+@owner_only
 def stop(studio: Studio, job: int) -> Job:
     """Ask a job to stop; a training saves a checkpoint first."""
     return studio.queue.stop(job)
 
 
+@owner_only
 def end_now(studio: Studio, job: int) -> Job:
     """End a job that did not stop when asked."""
     ended = studio.queue.kill(job)
@@ -63,6 +69,7 @@ def end_now(studio: Studio, job: int) -> Job:
     return ended
 
 
+@owner_only
 def resume(studio: Studio, job: int) -> Job:
     """Queue an ended job again; a training goes on from its newest whole checkpoint."""
     resumed = studio.queue.resume(job)
@@ -70,6 +77,7 @@ def resume(studio: Studio, job: int) -> Job:
     return resumed
 
 
+@owner_only
 def wait(studio: Studio, job: int, tell: Callable[[Job], None] = lambda _: None, *, seconds: float = 0.3) -> Job:
     """Wait until `job` ends, moving the queue on meanwhile; `tell(job)` hears every look."""
     while True:
@@ -125,6 +133,7 @@ def note(locale: str, job: Job) -> str:
     return job.note or say(locale, f"states.{job.state}")
 
 
+@owner_only
 def log_tail(studio: Studio, job: Job, lines: int = 40) -> list[str]:
     """The last lines of a job's log; progress bars that overwrite themselves show only their last state."""
     path = log_path(studio.settings, job)

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from studio.auth import owner_only
 from studio.data.manifest import Manifest, check_name
 from studio.data.mixing import mix as mixes
 from studio.data.mixing.measure import tokens_per_character
@@ -81,6 +82,7 @@ class Estimate:
     warnings: list[dict[str, Any]]
 
 
+@owner_only
 def find_tokenizer(studio: Studio, model: str | None = None, vocabulary: str | None = None) -> Tokenizer:
     """The tokenizer that counts: of a model, of a vocabulary of the workspace, or else of the first model on disk.
 
@@ -100,6 +102,7 @@ def find_tokenizer(studio: Studio, model: str | None = None, vocabulary: str | N
     return Tokenizer(reference, reference, locate_tokenizer(reference, studio.settings), None)
 
 
+@owner_only
 def make_order(
     studio: Studio,
     weights: Iterable[tuple[str, float | None]],
@@ -147,6 +150,7 @@ def make_order(
     return _with_replay(studio, order, manifests, tokenizer, replay)
 
 
+@owner_only
 def estimate(studio: Studio, order: Order, tokenizer: Tokenizer, warnings: Sequence[dict[str, Any]] = ()) -> Estimate:
     """What `order` would come to, from manifests and one sample of each dataset, which is kept in memory.
 
@@ -176,6 +180,7 @@ def estimate(studio: Studio, order: Order, tokenizer: Tokenizer, warnings: Seque
     return Estimate(order, sources, round(planned.total), seconds, tokenizer.base, told)
 
 
+@owner_only
 def start_mix(
     studio: Studio, order: Order, tokenizer: Tokenizer, name: str, warnings: Sequence[dict[str, Any]] = ()
 ) -> Job:

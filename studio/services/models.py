@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from studio.auth import owner_only
 from studio.errors import StudioError
 from studio.jobs.store import ENDED, Job, NewJob
 from studio.models.files import fetched_folder, is_fetched, locate
@@ -28,6 +29,7 @@ class Merged:
     facts: dict[str, Any]
 
 
+@owner_only
 def fetched(studio: Studio) -> list[str]:
     """References of the base models on disk; the starters first, those with new tokens last."""
     found = [reference for reference in STARTERS if is_fetched(reference, studio.settings)]
@@ -39,11 +41,13 @@ def fetched(studio: Studio) -> list[str]:
     return [*found, *(f"local:{path.parent}" for path in expanded)]
 
 
+@owner_only
 def choices(studio: Studio) -> list[str]:
     """Base models a user can choose: the starters, fetched or not, then the others on disk."""
     return list(dict.fromkeys([*STARTERS, *fetched(studio)]))
 
 
+@owner_only
 def start_fetch(studio: Studio, reference: str) -> Job:
     """Queue the fetching of a model; one already on its way is not queued twice.
 
@@ -62,6 +66,7 @@ def start_fetch(studio: Studio, reference: str) -> Job:
     return studio.jobs.get(job_id)
 
 
+@owner_only
 def start_merge(studio: Studio, run: str, out: Path | None = None, *, after: tuple[int, ...] = ()) -> Job:
     """Queue the merge of a run (a ``run:`` reference) into a folder, ``exports/RUN`` by default.
 
@@ -92,6 +97,7 @@ def _check_out(out: Path) -> None:
         raise StudioError("publish.out_not_writable", out=str(out), reason=error.strerror or str(error)) from error
 
 
+@owner_only
 def export_folder(studio: Studio, name: str) -> Path:
     """The folder below the exports for a name typed by a user.
 
@@ -104,6 +110,7 @@ def export_folder(studio: Studio, name: str) -> Path:
     return studio.settings.exports / cleaned
 
 
+@owner_only
 def merged(studio: Studio) -> list[Merged]:
     """Merged models, newest first, with the figures of the job that made them."""
     found = []

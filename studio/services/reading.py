@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from studio.auth import owner_only
 from studio.data.pairs import as_chats
 from studio.data.sample import Chat, Pair, Sample, Text
 from studio.errors import StudioError
@@ -28,6 +29,7 @@ class Read:
     trained_tokens: int = 0
 
 
+@owner_only
 def as_trained(studio: Studio, name: str, model: str, start: int = 0, count: int = 3) -> list[Read]:
     """The samples from row `start` on as the instruct stage reads them, with the loss on answers.
 

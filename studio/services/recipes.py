@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.auth import owner_only
 from studio.errors import StudioError
 from studio.models.files import is_fetched, locate, read_config
 from studio.recipe_problems import problems
@@ -70,6 +71,7 @@ def read(name_or_path: str, settings: Iterable[str] = (), *, small: bool = False
     return only(recipe, [stage]) if stage else recipe
 
 
+@owner_only
 def check(studio: Studio, name_or_path: str) -> Checked:
     """Hold one recipe against everything that is known before a run, and its smoke run too."""
     try:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from studio.auth import owner_only
 from studio.jobs.events import BASE_STAGE, HeldOutRow, MetricRow
 from studio.recipes import Recipe, Stage
 from studio.services import training, vocabulary
@@ -90,6 +91,7 @@ class Report:
         return known[-1] <= self.recipe.evaluation.english_limit if known else None
 
 
+@owner_only
 def of_run(studio: Studio, run: str) -> Report:
     """The report of a run of the workspace.
 

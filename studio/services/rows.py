@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from studio.auth import owner_only
 from studio.data import starters
 from studio.errors import StudioError
 from studio.jobs.store import Job, NewJob
@@ -20,6 +21,7 @@ STARTER_TEXT = starters.FOLDER / starters.STARTERS["sample-prose"].file
 """Read where a vocabulary does not say what it was learned from."""
 
 
+@owner_only
 def start_rows(
     studio: Studio,
     folder: Path,
@@ -63,6 +65,7 @@ def start_rows(
     return studio.jobs.get(job)
 
 
+@owner_only
 def expand(studio: Studio, folder: Path, *, model: str | None = None, out: Path | None = None) -> Job:
     """Queue the writing of the base with the start rows of a vocabulary as a model folder, to chat with and to train.
 

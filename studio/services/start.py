@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from studio.auth import owner_only
 from studio.device import Device, find_device
 from studio.jobs.store import ENDED, Job, NewJob
 from studio.models.files import is_fetched
@@ -66,11 +67,13 @@ class Story:
         return next(part for part in self.parts if part.key == key)
 
 
+@owner_only
 def device(studio: Studio) -> Device:
     """What this machine offers."""
     return find_device(studio.settings.workspace)
 
 
+@owner_only
 def expected(studio: Studio) -> Estimate:
     """How long the first story will take here."""
     recipe = training.read_recipe(STORY_RECIPE)
@@ -87,6 +90,7 @@ def expected(studio: Studio) -> Estimate:
     return Estimate(FIXED_SECONDS + rows * STORY_TOKENS_PER_ROW / speed, measured=bool(past))
 
 
+@owner_only
 def begin_story(studio: Studio) -> Story:
     """Queue the whole story: fetch, data, figures before, training, figures after, merge.
 
@@ -120,6 +124,7 @@ def begin_story(studio: Studio) -> Story:
     return found
 
 
+@owner_only
 def story(studio: Studio) -> Story | None:
     """The newest first story, or None."""
     path = _record(studio)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from studio import workspace
+from studio.auth import OWNER, VISITOR, Caller
 from studio.jobs.alarms import AlarmStore
 from studio.jobs.database import Database
 from studio.jobs.held_out import HeldOutStore
@@ -13,6 +14,7 @@ from studio.jobs.local import LocalRunner
 from studio.jobs.metrics import MetricStore
 from studio.jobs.process import is_alive
 from studio.jobs.queue import Queue
+from studio.jobs.shares import ShareStore
 from studio.jobs.store import JobStore
 from studio.settings import Settings
 
@@ -26,7 +28,7 @@ class Vault:
 
 @dataclass(frozen=True)
 class Studio:
-    """What every service is given first."""
+    """What every service is given first, and for whom it was opened."""
 
     settings: Settings
     jobs: JobStore
@@ -36,6 +38,12 @@ class Studio:
     alarms: AlarmStore
     leases: Leases
     vault: Vault
+    shares: ShareStore
+    caller: Caller = OWNER
+
+    def for_visitors(self) -> Studio:
+        """The same studio as a visitor meets it: services refuse all but what is for everyone."""
+        return replace(self, caller=VISITOR)
 
 
 def open_studio(settings: Settings) -> Studio:
@@ -57,4 +65,5 @@ def open_studio(settings: Settings) -> Studio:
         alarms=AlarmStore(database),
         leases=Leases(database, is_alive),
         vault=vault,
+        shares=ShareStore(database),
     )

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from studio.auth import owner_only
 from studio.data import starters, stored
 from studio.data.read import read_lines
 from studio.data.sample import strings
@@ -35,6 +36,7 @@ class Cost:
     parity: float
 
 
+@owner_only
 def of_sentence(studio: Studio, model: str, sentence: str) -> tuple[Fertility, list[Piece]]:
     """Fertility of one text and the pieces it is cut into.
 
@@ -47,6 +49,7 @@ def of_sentence(studio: Studio, model: str, sentence: str) -> tuple[Fertility, l
     return measure_fertility(tokenizer, sentence.splitlines()), pieces(tokenizer, sentence)
 
 
+@owner_only
 def against_english(studio: Studio, model: str) -> Cost:
     """Persian next to English on the studio's own stories, which say the same in both languages."""
     tokenizer = load_tokenizer(locate_tokenizer(model, studio.settings))
@@ -56,6 +59,7 @@ def against_english(studio: Studio, model: str) -> Cost:
     return Cost(model, persian, english, persian.tokens / english.tokens)
 
 
+@owner_only
 def of_dataset(studio: Studio, model: str, name: str, *, characters: int | None = DATASET_CHARACTERS) -> Fertility:
     """Fertility of a stored dataset, line by line, over its first `characters` (None: all of it).
 
@@ -66,6 +70,7 @@ def of_dataset(studio: Studio, model: str, name: str, *, characters: int | None 
     return _measure(tokenizer, first_lines(studio, name, characters=characters))
 
 
+@owner_only
 def first_lines(studio: Studio, name: str, *, characters: int | None = DATASET_CHARACTERS) -> Iterator[str]:
     """The lines of a stored dataset until they have `characters` (None: all of them).
 
@@ -76,6 +81,7 @@ def first_lines(studio: Studio, name: str, *, characters: int | None = DATASET_C
     return lines if characters is None else _first(lines, characters)
 
 
+@owner_only
 def of_file(studio: Studio, model: str, path: Path) -> Fertility:
     """Fertility of a text file, line by line.
 

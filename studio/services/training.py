@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from studio.auth import owner_only
 from studio.errors import StudioError
 from studio.i18n import number, say
 from studio.jobs.curves import COLUMNS, NEWEST, curve_payload, stage_starts, unchanged
@@ -63,6 +64,7 @@ def read_recipe(name_or_path: str, settings: Iterable[str] = ()) -> Recipe:
     return recipes.read(name_or_path, settings)
 
 
+@owner_only
 def start(studio: Studio, recipe: Recipe, branch: Branch | None = None, *, smoke: bool = False) -> Job:
     """Queue a run of `recipe`, with whatever it needs first: base model, the studio's own texts, a vocabulary.
 
@@ -132,6 +134,7 @@ def _make_run(studio: Studio, recipe: Recipe) -> str:
         return folder.name
 
 
+@owner_only
 def listing(studio: Studio) -> list[Run]:
     """All runs, newest first."""
     folders = [path.parent for path in studio.settings.runs.glob("*/recipe.yaml")]
@@ -139,6 +142,7 @@ def listing(studio: Studio) -> list[Run]:
     return [get(studio, folder.name) for folder in folders]
 
 
+@owner_only
 def get(studio: Studio, run: str) -> Run:
     """One run.
 
@@ -151,6 +155,7 @@ def get(studio: Studio, run: str) -> Run:
     return Run(run, load_recipe(path), studio.jobs.of_run(run), studio.metrics.latest(run))
 
 
+@owner_only
 def current(studio: Studio) -> str | None:
     """The run that a page shows when it opens: the running or waiting one, else the newest."""
     active = [job for job in studio.jobs.listing(kind="train") if job.state not in ENDED]
@@ -161,6 +166,7 @@ def current(studio: Studio) -> str | None:
     return runs[0].id if runs else None
 
 
+@owner_only
 def curves(studio: Studio, run: str, token: int | None = None) -> dict[str, Any]:
     """What a page must draw beyond what its `token` says it has.
 
@@ -187,11 +193,13 @@ def curves(studio: Studio, run: str, token: int | None = None) -> dict[str, Any]
     return {**payload, "token": origin + payload["token"]}
 
 
+@owner_only
 def held_out(studio: Studio, run: str) -> list[HeldOutRow]:
     """What a run scored on held-out texts, oldest first; those of `BASE_STAGE` are the base's own."""
     return studio.held_out.rows(run)
 
 
+@owner_only
 def alarms(studio: Studio, run: str) -> list[Alarm]:
     """What a person should look at in a run, oldest first; `alarm_sentence` says it."""
     return studio.alarms.rows(run)
@@ -208,12 +216,14 @@ def alarm_sentence(locale: str, alarm: Alarm) -> str:
     return say(locale, f"alarms.{alarm.kind}", step=alarm.step, **details)
 
 
+@owner_only
 def energy_source(studio: Studio, run: str) -> str | None:
     """How the energy of a run is told: ``nvml``, ``rapl`` or ``codecarbon``; None if it is not."""
     path = studio.settings.runs / Path(run).name / "energy.json"
     return json.loads(path.read_text(encoding="utf8"))["source"] if path.exists() else None
 
 
+@owner_only
 def checkpoints(studio: Studio, run: str) -> list[str]:
     """References of what a run has to talk to or merge: itself, then its checkpoints, newest first."""
     stages = studio.settings.runs / Path(run).name / "stages"
@@ -226,6 +236,7 @@ def checkpoints(studio: Studio, run: str) -> list[str]:
     return [f"run:{run}", *found] if found or finished else []
 
 
+@owner_only
 def answers(studio: Studio, run: str) -> list[Answer]:
     """The sample answers of a run, oldest first; a line that is being written now is left for later."""
     return answers_in(studio.settings.runs / Path(run).name)
@@ -244,12 +255,14 @@ def answers_in(folder: Path) -> list[Answer]:
     return found
 
 
+@owner_only
 def log_lines(studio: Studio, run: str, lines: int = 12) -> list[str]:
     """The last lines of a run's log."""
     path = studio.settings.runs / Path(run).name / "log.txt"
     return jobs.tail(path, lines) if path.exists() else []
 
 
+@owner_only
 def stop(studio: Studio, run: str) -> Job:
     """Stop a run at its next step, with a checkpoint.
 
@@ -259,6 +272,7 @@ def stop(studio: Studio, run: str) -> Job:
     return jobs.stop(studio, _job(studio, run).id)
 
 
+@owner_only
 def resume(studio: Studio, run: str) -> Job:
     """Go on from the newest whole checkpoint, with the recipe that the run began with.
 

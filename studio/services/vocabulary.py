@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from studio.auth import owner_only
 from studio.data.manifest import check_name, suggest_name
 from studio.data.read import read_lines
 from studio.data.starters import story_pairs
@@ -32,6 +33,7 @@ LARGEST = 200_000
 KIND = "vocabulary"
 
 
+@owner_only
 def start_learn(
     studio: Studio,
     model: str,
@@ -85,6 +87,7 @@ def _corpus(studio: Studio, corpus: list[str]) -> tuple[list[str], list[str]]:
     return [*(part.path.name if part.dataset else str(part.path) for part in found), *missing], missing
 
 
+@owner_only
 def learn_here(
     studio: Studio, model: str, corpus: Iterable[str], size: int, name: str, *, script: str = "arabic"
 ) -> Job:
@@ -101,6 +104,7 @@ def learn_here(
     return start_learn(studio, model, given, size, studio.settings.vocabularies / chosen, script=script, at_most=True)
 
 
+@owner_only
 def free_name(studio: Studio, model: str) -> str:
     """A name for a new vocabulary after its base that neither a vocabulary nor a job has yet."""
     stem = suggest_name(model.partition("@")[0].rsplit(":", 1)[-1])[:48]
@@ -124,6 +128,7 @@ def _taken(studio: Studio) -> set[str]:
     return coming | {path.name for path in studio.settings.vocabularies.glob("[!.]*")}
 
 
+@owner_only
 def listing(studio: Studio) -> list[tuple[str, Vocabulary]]:
     """Names and contents of the vocabularies in the workspace, newest first; what cannot be read is left out."""
     found = sorted(studio.settings.vocabularies.glob(f"[!.]*/{folders.FILE}"), key=_changed, reverse=True)
@@ -159,6 +164,7 @@ def _opened(folder: Path, changed: int, size: int) -> Vocabulary:
     return folders.read_vocabulary(folder)
 
 
+@owner_only
 def folder_of(studio: Studio, name: str) -> Path:
     """Where the vocabulary called `name` lies.
 
@@ -171,6 +177,7 @@ def folder_of(studio: Studio, name: str) -> Path:
     return folder
 
 
+@owner_only
 def keep_size(studio: Studio, name: str, size: int) -> str:
     """Cut a vocabulary of the workspace to `size` and say what the smaller one, ``NAME-SIZE``, is called.
 
@@ -199,6 +206,7 @@ def is_cut(name: str, found: Vocabulary) -> bool:
     return name.endswith(f"-{found.added}")
 
 
+@owner_only
 def delete(studio: Studio, name: str) -> None:
     """Delete a vocabulary of the workspace.
 

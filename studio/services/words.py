@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from studio.auth import owner_only
 from studio.errors import StudioError
 from studio.jobs.store import NewJob
 from studio.models.files import ROWS
@@ -19,6 +20,7 @@ START = "fitted"
 """How rows begin where a vocabulary of the workspace has none yet: the best start measured."""
 
 
+@owner_only
 def check(studio: Studio, recipe: Recipe) -> None:
     """Refuse a vocabulary that is gone, of another method or another base, before anything is queued.
 
@@ -34,6 +36,7 @@ def check(studio: Studio, recipe: Recipe) -> None:
         raise StudioError("rows.other_base", model=recipe.base, base=found.base)
 
 
+@owner_only
 def prepare(studio: Studio, recipe: Recipe, run: str, after: Sequence[int], *, smoke: bool = False) -> list[int]:
     """Put the vocabulary into the run's folder, or queue what makes it; returns the jobs to wait for."""
     target = studio.settings.runs / run / FOLDER

@@ -89,7 +89,7 @@ def build(locale: str, studio: Studio) -> None:
         run = gr.Dropdown(_runs(locale, studio), value="", label=say(locale, "chat.checkpoint"), interactive=True,
                           elem_id="chat-run")  # fmt: skip
     with gr.Row(equal_height=True):
-        sides = [_side(locale, name) for name in ("base", "adapted")]
+        sides = [side(locale, name) for name in ("base", "adapted")]
     about = html_block(elem_id="chat-notice")
     prompt = gr.Textbox(
         "", label=say(locale, "chat.prompt"), placeholder=say(locale, "chat.prompt_example"), lines=2, elem_id="prompt"
@@ -107,7 +107,8 @@ def build(locale: str, studio: Studio) -> None:
     _events(locale, studio, [base, run], sides, about, [prompt, system, *knobs], (send, stop, clear, unload))
 
 
-def _side(locale: str, name: str) -> tuple[gr.Chatbot, gr.HTML]:
+def side(locale: str, name: str) -> tuple[gr.Chatbot, gr.HTML]:
+    """A conversation, and below it how its last answer went."""
     with gr.Column(min_width=280):
         history = gr.Chatbot(
             label=say(locale, f"chat.{name}"), rtl=locale == "fa", height=420, elem_id=f"side-{name}",

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastapi import FastAPI
 
+from studio.password import has_password, is_open
 from studio.services import training
 from studio.services.studio import Studio
+from studio.settings import Settings
 from studio.ui import chat_tab, data_tab, models_tab, settings_tab, start_tab, train_board, train_tab, vocabulary_tab
-from studio.ui.shell import build_site
+from studio.ui.door import Gate, build_door
+from studio.ui.entrance import ENTER, LEAVE
+from studio.ui.shell import Way, build_site
+from studio.ui.visitor_site import build_visitors
 
 TABS = (
     ("start", start_tab.build),
@@ -21,7 +28,13 @@ TABS = (
 
 
 def build_studio(studio: Studio) -> FastAPI:
-    """The studio's pages in both languages."""
+    """The studio's pages in both languages, the owner's and, where others may come in, the visitors'."""
+    visitors = build_visitors(studio.for_visitors(), _way(studio.settings, "in")) if is_open(studio.settings) else None
+    return build_door(studio.settings, build_owners(studio), visitors, Gate(studio.settings))
+
+
+def build_owners(studio: Studio) -> FastAPI:
+    """The owner's pages, for those whom the door lets in."""
     panels = {
         name: panel
         for tab in (start_tab, data_tab, vocabulary_tab, train_board, chat_tab, models_tab, settings_tab)
@@ -33,4 +46,13 @@ def build_studio(studio: Studio) -> FastAPI:
         tabs=TABS,
         panels=panels,
         curves=lambda run, after: training.curves(studio, run or training.current(studio) or "", after),
+        way=_way(studio.settings, "out"),
     )
+
+
+def _way(settings: Settings, side: Literal["in", "out"]) -> Way | None:
+    if settings.space is not None and settings.space.login:
+        return {"in": ("/login/huggingface", "auth.log_in"), "out": ("/logout", "auth.log_out")}[side]
+    if has_password(settings):
+        return {"in": (ENTER, "auth.log_in"), "out": (LEAVE, "auth.log_out")}[side]
+    return None

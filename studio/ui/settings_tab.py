@@ -7,15 +7,17 @@ from typing import Any
 import gradio as gr
 
 from studio.i18n import bytes_text, say
-from studio.services import account, jobs, start
+from studio.password import is_open
+from studio.services import account, jobs, sharing, start
 from studio.services.studio import Studio
 from studio.ui import parts
-from studio.ui.handlers import guarded
+from studio.ui.handlers import guarded, inform
 from studio.ui.parts import Markup
-from studio.ui.widgets import fresh_block, html_block, live_panel
+from studio.ui.widgets import PLAIN, fresh_block, html_block, live_panel, pulse
 
 PANEL = "all_jobs"
 JOBS_SHOWN = 15
+CHOICES_SECONDS = 4.0
 
 
 def workspace_view(locale: str, studio: Studio) -> Markup:
@@ -69,6 +71,7 @@ def build(locale: str, studio: Studio) -> None:
         with gr.Column():
             use = fresh_block(lambda: workspace_view(locale, studio), api_name="workspace")
             refresh = gr.Button(say(locale, "settings.refresh"), scale=0)
+    _sharing(locale, studio)
     live_panel(PANEL, elem_id="jobs")
 
     def keep(given: str) -> tuple[str, str]:
@@ -87,3 +90,29 @@ def build(locale: str, studio: Studio) -> None:
     login.click(guarded(locale, use_login), None, state, api_name="token_from_login")
     forget.click(guarded(locale, drop), None, state, api_name="token_forget")
     refresh.click(lambda: workspace_view(locale, studio), None, use, api_name="disk_use", queue=False)
+
+
+def _sharing(locale: str, studio: Studio) -> None:
+    html_block(parts.heading(say(locale, "share.title"), say(locale, "share.lead")))
+    if not is_open(studio.settings):
+        html_block(parts.paragraph(say(locale, "share.nobody"), soft=True))
+    now, can = sharing.shared(studio), sharing.shareable(studio)
+    with gr.Row():
+        models = gr.Dropdown(can.models, value=now.models, multiselect=True, label=say(locale, "share.models"),
+                             interactive=True, elem_id="share-models")  # fmt: skip
+        reports = gr.Dropdown(can.reports, value=now.reports, multiselect=True, label=say(locale, "share.reports"),
+                              interactive=True, elem_id="share-reports")  # fmt: skip
+    save = gr.Button(say(locale, "share.save"), scale=0, elem_id="share")
+
+    def share(chosen_models: list[str] | None, chosen_reports: list[str] | None) -> None:
+        found = sharing.share(studio, chosen_models or [], chosen_reports or [])
+        inform(locale, "share.done", models=len(found.models), reports=len(found.reports))
+
+    def refresh() -> tuple[dict[str, Any], dict[str, Any]]:
+        found = sharing.shareable(studio)
+        return gr.update(choices=found.models), gr.update(choices=found.reports)
+
+    save.click(guarded(locale, share), [models, reports], None, api_name="share", **PLAIN)
+    pulse(CHOICES_SECONDS).tick(
+        guarded(locale, refresh), None, [models, reports], api_name="shareable", queue=False, show_progress="hidden"
+    )

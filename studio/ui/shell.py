@@ -30,6 +30,9 @@ APART = ("settings",)
 STATUS = "status"
 """The panel of this name, if there is one, stands in the header: what is running now."""
 
+Way = tuple[str, str]
+"""Where a link to log in or out leads, and the key of its words."""
+
 _OTHER = {"fa": "en", "en": "fa"}
 
 
@@ -40,6 +43,7 @@ def build_site(
     tabs: Tabs,
     panels: Mapping[str, Panel] | None = None,
     curves: Curves | None = None,
+    way: Way | None = None,
 ) -> FastAPI:
     """The whole site: ``/fa/`` and ``/en/``, ``/`` that chooses between them, ``/assets`` and ``/live``.
 
@@ -49,6 +53,7 @@ def build_site(
         tabs: What the pages hold.
         panels: HTML that pages keep fresh, by name; see `live_panel`.
         curves: Metrics of a run after a token; see `studio.ui.plots.live_curves`.
+        way: How to log in or out, where that can be done.
     """
     panels = panels or {}
     site = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -56,7 +61,7 @@ def build_site(
     for locale in LOCALES:
         gr.mount_gradio_app(
             site,
-            build_app(locale, services, tabs=tabs, panels=panels, curves=curves),
+            build_app(locale, services, tabs=tabs, panels=panels, curves=curves, way=way),
             f"/{locale}",
             server_name=settings.host,
             server_port=settings.port,
@@ -80,6 +85,7 @@ def build_app(
     tabs: Tabs,
     panels: Mapping[str, Panel] | None = None,
     curves: Curves | None = None,
+    way: Way | None = None,
 ) -> gr.Blocks:
     """The page of one language."""
     panels = panels or {}
@@ -88,7 +94,7 @@ def build_app(
             html_block(_brand(locale), elem_classes=["brand-place"])
             if STATUS in panels:
                 live_panel(STATUS, elem_classes=["status-place"])
-            html_block(_switches(locale), elem_classes=["switches-place"])
+            html_block(_switches(locale, way), elem_classes=["switches-place"])
         with gr.Tabs(elem_id="journey", overflow_behavior="wrap"):
             for key, build in tabs:
                 side = "right" if key in APART else "left"
@@ -110,11 +116,12 @@ def _brand(locale: str) -> str:
     return f'<div class="brand"><img src="../assets/icon.svg" alt=""><h1>{name}</h1><span>{line}</span></div>'
 
 
-def _switches(locale: str) -> str:
+def _switches(locale: str, way: Way | None) -> str:
     other = _OTHER[locale]
+    door = "" if way is None else f'<a class="quiet" href="{way[0]}" data-door>{parts.escape(say(locale, way[1]))}</a>'
     language, theme = parts.escape(say(locale, "switch.language")), parts.escape(say(locale, "switch.theme"))
     return (
-        f'<div class="switches"><button type="button" class="quiet" data-theme-switch aria-label="{theme}"'
+        f'<div class="switches">{door}<button type="button" class="quiet" data-theme-switch aria-label="{theme}"'
         f' title="{theme}"><span class="sun" aria-hidden="true"></span></button>'
         f'<a class="quiet" href="../{other}/" data-language-switch="{other}" lang="{other}" hreflang="{other}">'
         f"{language}</a></div>"

@@ -121,19 +121,40 @@ def opens_in_plain_transformers(folder: Path) -> bool:
     return done.stdout.strip().endswith("fine")
 
 
-@pytest.mark.parametrize("locale", ["fa", "en"])
-def test_from_upload_to_a_merged_folder(
-    locale: str, live: LiveStudio, open_page: Callable[[str, str], Page], tmp_path: Path
-) -> None:
-    page = open_page(f"{live.address}/{locale}/", {"fa": "en-US", "en": "fa-IR"}[locale])
-    direction = page.evaluate("document.documentElement.dir")
-    assert direction == {"fa": "rtl", "en": "ltr"}[locale]
-    expect(page.locator("#device")).to_contain_text(say(locale, "start.device"))
-    upload(page, locale, tmp_path)
-    see_the_cost(page, locale)
-    run = train(page, locale, live)
-    talk(page, locale, run)
-    folder = merge(page, locale, live, run)
+def made(page: Page, locale: str, run: str) -> None:
+    """What was done on one page is there on the other language's, in its words."""
+    go(page, "data")
+    expect(page.locator("#imports")).to_contain_text(say(locale, "data.done", name="my-chats", rows=24))
+    go(page, "train")
+    expect(page.locator("#board")).to_contain_text(run, timeout=20_000)
+    expect(page.locator("#board .pill.done")).to_contain_text(say(locale, "states.done"))
+    expect(page.locator("#answers .samples li").first).to_be_visible(timeout=20_000)
+    go(page, "models")
+    expect(page.locator("#merges")).to_contain_text(say(locale, "models.check.reload"), timeout=20_000)
+
+
+@pytest.fixture
+def pages(live: LiveStudio, open_page: Callable[[str, str], Page]) -> dict[str, Page]:
+    """Each language in a browser of the other."""
+    return {
+        locale: open_page(f"{live.address}/{locale}/", browsers)
+        for locale, browsers in (("fa", "en-US"), ("en", "fa-IR"))
+    }
+
+
+def test_from_upload_to_a_merged_folder(live: LiveStudio, pages: dict[str, Page], tmp_path: Path) -> None:
+    """Trained and merged on the Persian page; looked at and talked to on both."""
+    for locale, page in pages.items():
+        assert page.evaluate("document.documentElement.dir") == {"fa": "rtl", "en": "ltr"}[locale]
+        expect(page.locator("#device")).to_contain_text(say(locale, "start.device"))
+        see_the_cost(page, locale)
+    page = pages["fa"]
+    upload(page, "fa", tmp_path)
+    run = train(page, "fa", live)
+    talk(page, "fa", run)
+    folder = merge(page, "fa", live, run)
     assert opens_in_plain_transformers(folder)
+    made(pages["en"], "en", run)
+    talk(pages["en"], "en", run)
     wrong = [line for line in (tmp_path / "app.log").read_text().splitlines() if "Traceback" in line]
     assert not wrong

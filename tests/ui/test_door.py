@@ -1,0 +1,190 @@
+"""Who is let in, and to which site: the rules by themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
+
+from studio import password
+from studio.settings import Settings, Space
+from studio.ui.door import Gate, build_door, is_foreign, is_visitors, owns
+
+PASSWORD = "یک گذرواژهٔ بلند"
+
+
+def scope(host: str, client: str = "127.0.0.1", **headers: str) -> dict[str, Any]:
+    given = {"host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    pairs = [(name.encode(), value.encode()) for name, value in given.items()]
+    return {"type": "http", "method": "GET", "path": "/", "headers": pairs, "client": (client, 1)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "local"),
+    [
+        (scope("127.0.0.1:7860"), True),
+        (scope("localhost:8000"), True),
+        (scope("[::1]:7860", "::1"), True),
+        (scope("evil.example"), False),  # DNS rebinding: another site's name for 127.0.0.1
+        (scope("localhost.evil.example"), False),
+        (scope(""), False),
+        (scope("127.0.0.1:7860", "10.0.0.7"), False),
+        (scope("127.0.0.1:7860", x_forwarded_for="10.0.0.7"), False),  # a proxy on this machine opens it to others
+        (scope("127.0.0.1:7860", via="1.1 proxy"), False),
+    ],
+)
+def test_only_who_sits_here_is_owner_without_a_password(tmp_path: Path, asked: dict[str, Any], local: bool) -> None:
+    assert Gate(Settings(tmp_path)).is_local(asked) is local
+    assert Gate(Settings(tmp_path)).role(asked) == ("owner" if local else "visitor")
+    assert not Gate(Settings(tmp_path, host="0.0.0.0")).is_local(asked), "a public bind has no one sitting here"
+
+
+@pytest.mark.parametrize(
+    ("profile", "owner"),
+    [
+        ({"preferred_username": "Sara"}, True),
+        ({"preferred_username": "reza"}, False),
+        ({}, False),
+        ({"preferred_username": "reza", "orgs": [{"preferred_username": "sara", "roleInOrg": "admin"}]}, True),
+        ({"preferred_username": "reza", "orgs": [{"preferred_username": "sara", "roleInOrg": "write"}]}, True),
+        ({"preferred_username": "reza", "orgs": [{"preferred_username": "sara", "roleInOrg": "read"}]}, False),
+        ({"preferred_username": "reza", "orgs": [{"preferred_username": "sara"}]}, False),
+        ({"name": "sara", "preferred_username": "reza", "orgs": [{"name": "sara", "roleInOrg": "admin"}]}, False),
+    ],
+)
+def test_who_owns_a_space(profile: dict[str, Any], owner: bool) -> None:
+    assert owns("sara", profile) is owner
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "foreign"),
+    [
+        ("GET", {}, False),
+        ("POST", {}, False),  # gradio_client and curl
+        ("POST", {"origin": "http://127.0.0.1:7860"}, False),
+        ("POST", {"origin": "http://evil.example"}, True),
+        ("POST", {"origin": "null"}, True),
+        ("POST", {"origin": "http://127.0.0.1:9999"}, True),
+        ("GET", {"origin": "http://evil.example"}, True),
+        ("POST", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, True),  # a form of another page
+        ("GET", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, False),  # a link to us
+        ("GET", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, True),  # an <img> of another page
+        ("POST", {"origin": "https://sara-studio.hf.space"}, False),
+    ],
+)
+def test_another_sites_page_can_do_nothing(method: str, headers: dict[str, str], foreign: bool) -> None:
+    given = Headers({"host": "127.0.0.1:7860", **headers})
+    assert is_foreign(method, given, ("sara-studio.hf.space",)) is foreign
+
+
+@pytest.mark.parametrize(
+    ("path", "open_"),
+    [
+        ("/", True),
+        ("/fa/", True),
+        ("/en/config", True),
+        ("/fa/gradio_api/queue/join", True),
+        ("/assets/studio.css", True),
+        ("/fa/gradio_api/upload", False),
+        ("/fa/gradio_api/upload_progress", False),
+        ("/fa/gradio_api/file=/etc/passwd", False),
+        ("/fa/gradio_api/file/x", False),
+        ("/fa/file=x", False),
+        ("/fa/gradio_api/proxy=http://127.0.0.1/", False),
+        ("/fa/gradio_api/component_server", False),
+        ("/fa/gradio_api/stream/a/b/c", False),
+        ("/fa/monitoring", False),
+        ("/gradio_api/upload", False),
+        ("//fa/gradio_api/upload", False),
+        ("/de/config", False),
+    ],
+)
+def test_what_a_visitors_page_is_made_of(path: str, open_: bool) -> None:
+    assert is_visitors(path) is open_
+
+
+def site(name: str) -> FastAPI:
+    made = FastAPI()
+
+    @made.get("/{path:path}")
+    async def answer(path: str, request: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"{name} {request.url.path}", headers={"access-control-allow-origin": "*"})
+
+    return made
+
+
+def door(settings: Settings) -> TestClient:
+    gate = Gate(settings)
+    return TestClient(build_door(settings, site("owner"), site("visitor"), gate), base_url="http://studio.example")
+
+
+def test_the_password_leads_from_one_site_to_the_other(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, host="0.0.0.0")
+    password.set_password(settings, PASSWORD)
+    client = door(settings)
+    assert client.get("/fa/").text == "visitor /fa/"
+    assert client.get("/fa/gradio_api/upload").status_code == 404
+    wrong = client.post("/enter", data={"password": "nearly"}, headers={"accept-language": "fa"})
+    assert wrong.status_code == 403
+    assert "این گذرواژهٔ صاحب نیست" in wrong.text
+    assert client.post("/enter", content=b"password=" + b"x" * 9_000).status_code == 403
+    entered = client.post("/enter", data={"password": PASSWORD}, follow_redirects=False)
+    assert entered.status_code == 303
+    cookie = entered.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "samesite=lax" in cookie.lower()
+    assert client.get("/fa/").text == "owner /fa/"
+    refused = client.post("/fa/", headers={"origin": "http://evil.example"})
+    assert refused.status_code == 403
+    client.get("/leave")
+    assert client.get("/fa/").text == "visitor /fa/"
+
+
+def test_no_answer_may_be_read_by_other_sites(tmp_path: Path) -> None:
+    answer = door(Settings(tmp_path)).get("/fa/")
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_owners_pages_get_uploads_and_no_other_file(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "workspace", host="0.0.0.0")
+    settings.uploads.mkdir(parents=True)
+    password.set_password(settings, PASSWORD)
+    (settings.uploads / "a.txt").write_text("mine")
+    (settings.uploads / "link.txt").symlink_to(settings.workspace / "owner.json")
+    client = door(settings)
+    client.post("/enter", data={"password": PASSWORD})
+
+    def status(path: Path | str) -> int:
+        return client.get(f"/fa/gradio_api/file={path}").status_code
+
+    assert status(settings.uploads / "a.txt") == 200
+    for path in (
+        settings.workspace / "owner.json", settings.uploads / "link.txt", settings.uploads, "/etc/passwd",
+        f"{settings.uploads}/../owner.json", f"{settings.uploads}/%2e%2e/owner.json", "/dev/zero", "~/.ssh/id_rsa",
+        "http://127.0.0.1/", "%00",
+    ):  # fmt: skip
+        assert status(path) == 404, path
+
+
+def test_without_a_password_others_are_told_why_nothing_opens(tmp_path: Path) -> None:
+    settings = Settings(tmp_path)
+    client = TestClient(build_door(settings, site("owner"), None, Gate(settings)), base_url="http://evil.example")
+    answer = client.get("/fa/", headers={"accept-language": "fa"})
+    assert answer.status_code == 403
+    assert "localhost" in answer.text
+
+
+def test_visitors_are_told_apart(tmp_path: Path) -> None:
+    space = Settings(tmp_path, host="0.0.0.0", space=Space("sara/studio", login=True))
+    asked = scope("x", "10.0.0.1", x_forwarded_for="6.6.6.6, 7.7.7.7")
+    assert Gate(space).visitor(asked) == "7.7.7.7", "a visitor may have written the first one"
+    assert Gate(Settings(tmp_path)).visitor(asked) == "10.0.0.1", "no proxy is known here"
+    asked["session"] = {"oauth_info": {"userinfo": {"preferred_username": "reza"}}}
+    assert Gate(space).visitor(asked) == "@reza"
