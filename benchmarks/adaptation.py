@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 BASE = "starter:smollm2-135m"
-PROBE_STEPS = 8
+PROBE_STEPS = 16
 STAGE: dict[str, Any] = {"batch": 2, "accumulation": 1, "length": 256, "warmup": 0.03}
-LORA, ROWS, ALIGN_ROWS = 5e-4, 1e-3, 2e-3
-REPLAY, ALIGN_SHARE = 0.1, 0.12
+LORA, ROWS, ALIGN_ROWS = 1.5e-3, 3e-3, 4e-3
+REPLAY, ALIGN_SHARE = 0.15, 0.08
+FIT_STEPS = 16  # see `studio.tokenizer.starting.make_starts`
 TEXT_BYTES = 40_000
 
 
@@ -153,7 +154,9 @@ def ours(given: argparse.Namespace) -> dict[str, Any]:
     folder = given.workspace / "vocabularies" / "adapt"
     learned = studio(given.workspace, "vocabulary", "learn", "--model", BASE, "--corpus", "adapt-fa", "--size",
                      str(given.tokens), "--out", str(folder))  # fmt: skip
-    started = studio(given.workspace, "vocabulary", "start", str(folder), "--keep", "fitted")
+    started = studio(
+        given.workspace, "vocabulary", "start", str(folder), "--keep", "fitted", "--steps", str(FIT_STEPS)
+    )
     spent = learned["seconds"] + started["starts"][0]["seconds"]
     rates = [speed(given.workspace, "b", "adapt", make({"steps": PROBE_STEPS})) for make in (align, pretrain)]
     left = seconds - spent

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from studio.commands import data, jobs, models, owner, recipes, reports, runs, vocabulary
+from studio.commands import data, jobs, models, owner, recipes, reports, runs, sharing, vocabulary
 from studio.commands.speech import Language, Workspace
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -23,6 +23,7 @@ app.command()(runs.run)
 app.command()(runs.estimate)
 app.command()(reports.report)
 app.command()(owner.owner)
+app.command()(sharing.share)
 
 
 @app.command()

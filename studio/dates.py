@@ -17,6 +17,15 @@ def date_text(locale: str, moment: str) -> str:
     return f"{year}/{month:02}/{number:02}، {day:%Y/%m/%d}".translate(_DIGITS)
 
 
+def moment_text(locale: str, seconds: float) -> str:
+    """Day and time of day of Unix `seconds` where the studio runs, as in ``2026-11-21 14:05``."""
+    moment = datetime.fromtimestamp(seconds).astimezone()
+    if locale != "fa":
+        return f"{moment:%Y-%m-%d %H:%M}"
+    year, month, number = jalali(moment.date())
+    return f"{year}/{month:02}/{number:02}، {moment:%H:%M}".translate(_DIGITS)
+
+
 def jalali(day: date) -> tuple[int, int, int]:
     """Year, month and day of the Iranian calendar."""
     year, new_year = 1403, date(2024, 3, 20)

@@ -1,10 +1,12 @@
-"""The most memory that this process has held."""
+"""The most memory that this process has held, and what the machine has left."""
 
 from __future__ import annotations
 
 import resource
 import sys
 from pathlib import Path
+
+import psutil
 
 _STATUS = Path("/proc/self/status")
 
@@ -20,3 +22,9 @@ def peak_memory() -> int:
         return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def available() -> tuple[int, int]:
+    """Bytes that programs could still take without others being moved to disk, and all of the machine's."""
+    found = psutil.virtual_memory()
+    return int(found.available), int(found.total)

@@ -107,10 +107,22 @@ class Stage(_Strict):
 
 
 class Evaluation(_Strict):
-    """What is measured after the stages, and the share of English bits per byte that may be lost."""
+    """What is measured, the share of English bits per byte that may be lost, and when a stage may end early.
+
+    With a `patience` of N, a stage ends once N measured checkpoints in a row were not its best in Persian, and goes on
+    to the next with what the best one had learnt.
+    """
 
     suite: str = "quick"
     english_limit: float = Field(0.02, ge=0)
+    patience: int | None = Field(None, ge=1)
+
+
+class Checkpoints(_Strict):
+    """How often a run is saved besides at its stages' thirds and at Stop, and how many of the newest are kept."""
+
+    minutes: float = Field(2.0, gt=0)
+    keep: int = Field(3, ge=1)
 
 
 class Recipe(_Strict):
@@ -124,6 +136,7 @@ class Recipe(_Strict):
     stages: list[Stage] = Field(min_length=1)
     seed: int = 3407
     evaluation: Evaluation = Evaluation()
+    checkpoints: Checkpoints = Checkpoints()
 
     @property
     def datasets(self) -> list[str]:

@@ -155,28 +155,10 @@ def mix_data(work: Work) -> dict[str, Any]:
 
 
 def train(work: Work) -> dict[str, Any]:
-    """Train a run from its frozen recipe: argument `run`; with `smoke` answers are short and nothing is measured."""
-    from studio.models.files import locate
-    from studio.recipes import load_recipe
-    from studio.training import several
-    from studio.training.journal import open_journal
-    from studio.training.prompts import NEW_TOKENS, SMOKE_TOKENS
+    """Train a run from its frozen recipe, as `studio.training.attempt`."""
+    from studio.training import attempt
 
-    run, smoke = work.job.arguments["run"], work.job.arguments.get("smoke", False)
-    folder = work.settings.runs / run
-    recipe = load_recipe(folder / "recipe.yaml")
-    result = several.train(
-        folder,
-        recipe,
-        locate(recipe.base, work.settings),
-        work.settings,
-        record=lambda row: work.metrics.add(run, row),
-        journal=None if smoke else open_journal(work.store.database, run),
-        progress=work.progress,
-        stopping=work.stopping,
-        answer_tokens=SMOKE_TOKENS if smoke else NEW_TOKENS,
-    )
-    return {"run": run, **asdict(result)}
+    return attempt.train(work)
 
 
 def merge_model(work: Work) -> dict[str, Any]:
@@ -264,6 +246,7 @@ def make_rows(work: Work) -> dict[str, Any]:
         progress=work.progress,
         stopping=work.stopping,
         smoke=smoke,
+        steps=given.get("steps"),
     )
     return {"vocabulary": given["vocabulary"], **starts.model_dump(mode="json")}
 

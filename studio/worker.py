@@ -124,6 +124,10 @@ def _do(work: Work, task: Callable[[Work], dict[str, Any]]) -> bool:
 
 
 def _fail(work: Work, error: StudioError) -> bool:
+    if error.code == "job.again":
+        log.info("job %s: again, in a new process", work.job.id)
+        work.store.again(work.job.id, error.details)
+        return False
     stopped = error.code == "job.stopped"
     work.store.finish(work.job.id, "stopped" if stopped else "failed", error=None if stopped else error)
     log.info("job %s: %s", work.job.id, error)

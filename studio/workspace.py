@@ -42,6 +42,16 @@ def prepare(settings: Settings) -> None:
         raise disk_error(error, settings.workspace) from error
 
 
+def is_kept(settings: Settings) -> bool:
+    """Whether the workspace outlives a restart: always on one's own machine, in a Space on a mounted volume only."""
+    if settings.space is None:
+        return True
+    place = settings.workspace.resolve()
+    while not place.is_mount():
+        place = place.parent
+    return place != Path("/")
+
+
 def remove(folder: Path) -> None:
     """Remove a folder of the workspace. It leaves its place at once, by a rename: cut short, no half of it is seen.
 

@@ -32,10 +32,13 @@ class Stay(urllib.request.HTTPRedirectHandler):
 
 
 class LiveStudio:
-    """Starts, kills and restarts one app; its workers outlive it. `variables` are added to its environment."""
+    """Starts, kills and restarts one app of the sources in `root`; its workers outlive it.
 
-    def __init__(self, workspace: Path, **variables: str) -> None:
-        self.workspace = workspace
+    `variables` are added to its environment.
+    """
+
+    def __init__(self, workspace: Path, root: Path = ROOT, **variables: str) -> None:
+        self.workspace, self._root = workspace, root
         self._variables = variables
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
@@ -46,7 +49,12 @@ class LiveStudio:
         environment = {**os.environ, "PORT": str(self.port), "WORKSPACE": str(self.workspace), **self._variables}
         log = (self.workspace.parent / "app.log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            [sys.executable, "app.py"],
+            cwd=self._root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         )
         log.close()
         give_up = time.monotonic() + 60

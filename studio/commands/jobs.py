@@ -9,7 +9,7 @@ import typer
 
 from studio.commands.speech import Json, Language, Speech, Workspace, speaking
 from studio.jobs.store import Job
-from studio.services import jobs, training
+from studio.services import diary, jobs, training
 
 app = typer.Typer(no_args_is_help=True, help="Jobs: list, show, stop, resume.")
 JobId = Annotated[int, typer.Argument(metavar="ID")]
@@ -34,7 +34,7 @@ def show(job: JobId, json: Json = False, workspace: Workspace = None, language: 
         jobs.advance(speech.studio)
         found = jobs.show(speech.studio, job)
         told = [] if found.run is None else training.alarms(speech.studio, found.run)
-        alarms = [{**asdict(alarm), "message": training.alarm_sentence(speech.locale, alarm)} for alarm in told]
+        alarms = [{**asdict(alarm), "message": diary.alarm_sentence(speech.locale, alarm)} for alarm in told]
         facts = {**_facts(speech, found), "result": found.result, "error": found.error, "alarms": alarms}
         speech.tell(facts)
 

@@ -101,6 +101,7 @@ def start(
     folder: Folder,
     keep: Annotated[Keep, typer.Option("--keep", help="The start whose rows stay in the folder.")] = "best",
     model: Annotated[str | None, typer.Option("--model", help="The base; else the one it was learned for.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Of fitting; else as this machine can.")] = None,
     detach: Detach = False,
     json: Json = False,
     workspace: Workspace = None,
@@ -108,7 +109,7 @@ def start(
 ) -> None:
     """Make start rows for the new tokens: several ways are measured in bits per byte, and one is kept."""
     with speaking(json, workspace, language) as speech:
-        job = rows.start_rows(speech.studio, folder.expanduser().resolve(), model=model, keep=keep)
+        job = rows.start_rows(speech.studio, folder.expanduser().resolve(), model=model, keep=keep, steps=steps)
         found = speech.follow(job, detach=detach)
         speech.tell(found, *_starts(speech.locale, found))
 

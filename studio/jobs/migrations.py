@@ -91,7 +91,21 @@ def m005_shares(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (m001_jobs, m002_metrics, m003_lease, m004_live, m005_shares)
+def m007_diary(connection: Connection) -> None:
+    """What happened to a run, apart from its alarms: begun, stopped, lost, begun again."""
+    connection.execute(
+        text("""
+        CREATE TABLE diary (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, time REAL NOT NULL, kind TEXT NOT NULL,
+            details TEXT NOT NULL
+        )""")
+    )
+    connection.execute(text("CREATE INDEX diary_run ON diary (run, id)"))
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+    m001_jobs, m002_metrics, m003_lease, m004_live, m005_shares, m007_diary,
+)  # fmt: skip
 
 
 def migrate(connection: Connection) -> None:

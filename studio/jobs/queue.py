@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from studio.errors import StudioError
 from studio.jobs.database import Database
+from studio.jobs.diary import note_run
 from studio.jobs.lease import Lease, read_lease, write_lease
 from studio.jobs.process import ProcessIdentity
 from studio.jobs.runner import Runner
@@ -70,6 +71,7 @@ class Queue:
                 WHERE id = :id"""),
                 {"id": job, "pid": process.pid, "started": process.started, "now": time.time()},
             )
+            note_run(connection, job, "started" if wanted.attempts == 0 else "resumed")
             if wanted.lane == "device":
                 write_lease(connection, f"job:{job}", wanted.title, process)
         return self._store.get(job)
@@ -91,6 +93,7 @@ class Queue:
                 connection.execute(
                     text("UPDATE jobs SET stop_requested = 1, state = 'stopping' WHERE id = :id"), {"id": job}
                 )
+                note_run(connection, job, "stop_asked")
         return self._store.get(job)
 
     def kill(self, job: int) -> Job:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from studio.errors import StudioError
 from studio.jobs.database import Database
+from studio.jobs.diary import note_run
 from studio.jobs.process import ProcessIdentity
 
 State = Literal["queued", "waiting", "needs_login", "running", "stopping", "stopped", "done", "failed", "lost"]
@@ -129,6 +130,18 @@ class JobStore:
         with self.database.writing() as connection:
             end_job(connection, job, state, result=result, error=error)
 
+    def again(self, job: int, details: Mapping[str, Any]) -> None:
+        """Put a running job back where it was in the queue, for another worker; its diary tells `details`."""
+        with self.database.writing() as connection:
+            note_run(connection, job, "again", details)
+            connection.execute(
+                text(
+                    "UPDATE jobs SET state = 'queued', spawned = NULL, pid = NULL, pid_started = NULL WHERE id = :id"
+                ),
+                {"id": job},
+            )
+            connection.execute(text("DELETE FROM leases WHERE holder = :holder"), {"holder": f"job:{job}"})
+
 
 def insert_job(connection: Connection, new: NewJob) -> int:
     """Insert `new` within the caller's transaction; returns the id."""
@@ -174,6 +187,7 @@ def end_job(
         values,
     )
     connection.execute(text("DELETE FROM leases WHERE holder = :holder"), {"holder": f"job:{job}"})
+    note_run(connection, job, state, failure)
 
 
 def as_job(row: RowMapping) -> Job:

@@ -30,6 +30,7 @@ def start_rows(
     corpus: Sequence[str] | None = None,
     methods: tuple[Method, ...] = METHODS,
     keep: Literal["best"] | Method = "best",
+    steps: int | None = None,
 ) -> Job:
     """Queue the making of start rows for the vocabulary in `folder`.
 
@@ -41,6 +42,7 @@ def start_rows(
         methods: Ways to start that are measured when the best is looked for.
         keep: The one whose rows stay in the folder, which alone is made then; ``best`` is the least Persian bits per
             byte that keeps English.
+        steps: Of fitting; as the device can by default.
 
     Raises:
         StudioError: ``vocabulary.*``, ``model.*`` or ``data.*``; nothing is queued then.
@@ -59,6 +61,7 @@ def start_rows(
         "corpus": [part.path.name if part.dataset else str(part.path) for part in parts],
         "methods": list(chosen),
         "keep": keep,
+        "steps": steps,
     }
     job = studio.jobs.add(NewJob("rows", folder.name, arguments, lane="device"))
     studio.queue.advance()

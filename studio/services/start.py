@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from studio import workspace
 from studio.auth import owner_only
 from studio.device import Device, find_device
 from studio.jobs.store import ENDED, Job, NewJob
@@ -65,6 +66,12 @@ class Story:
     def part(self, key: str) -> StoryPart:
         """The part called `key`."""
         return next(part for part in self.parts if part.key == key)
+
+
+@owner_only
+def is_kept(studio: Studio) -> bool:
+    """Whether what is made here outlives a restart; in a Space without a mounted volume it does not."""
+    return workspace.is_kept(studio.settings)
 
 
 @owner_only

@@ -10,7 +10,6 @@ from typing import Any
 
 from studio.auth import owner_only
 from studio.errors import StudioError
-from studio.i18n import number, say
 from studio.jobs.curves import COLUMNS, NEWEST, curve_payload, stage_starts, unchanged
 from studio.jobs.events import Alarm, HeldOutRow, MetricRow
 from studio.jobs.store import ENDED, Job, NewJob
@@ -201,19 +200,8 @@ def held_out(studio: Studio, run: str) -> list[HeldOutRow]:
 
 @owner_only
 def alarms(studio: Studio, run: str) -> list[Alarm]:
-    """What a person should look at in a run, oldest first; `alarm_sentence` says it."""
+    """What a person should look at in a run, oldest first; `studio.services.diary` says it."""
     return studio.alarms.rows(run)
-
-
-def alarm_sentence(locale: str, alarm: Alarm) -> str:
-    """What happened and what to do."""
-    details = dict(alarm.details)
-    for name in ("share", "limit"):
-        if name in details:
-            details[name] = say(locale, "progress.percent", percent=number(locale, 100 * details[name], 1))
-    if "series" in details:
-        details["series"] = say(locale, f"curves.{details['series']}")
-    return say(locale, f"alarms.{alarm.kind}", step=alarm.step, **details)
 
 
 @owner_only

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from studio.jobs.events import MetricRow, Progress, Stopping
+from studio.jobs.events import Alarm, MetricRow, Progress, Stopping
 from studio.models.files import ModelFiles
 from studio.models.fitness import check_fitness
 from studio.models.load import pick_device, pick_dtype
@@ -19,7 +21,15 @@ from studio.recipes import Recipe
 from studio.settings import Settings
 from studio.training.adapter import add_adapter, load_adapter
 from studio.training.base import load_frozen
-from studio.training.checkpoints import COUNTS, WEIGHTS, Counts, checkpoints, load_counts, stage_folder
+from studio.training.checkpoints import (
+    COUNTS,
+    Counts,
+    checkpoints,
+    is_finished,
+    load_counts,
+    set_aside_broken,
+    stage_folder,
+)
 from studio.training.energy import open_meter
 from studio.training.environment import describe_environment, freeze_environment
 from studio.training.fused_llama import fuse_layers
@@ -36,6 +46,8 @@ from studio.training.stages import (
     dataset_folder,
 )
 from studio.training.words import open_words, words_of
+
+log = logging.getLogger("studio.training")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +150,7 @@ def _open(
     counts = Counts(energy=None if meter is None else 0.0)
     return Studio(
         adapted, tokenizer, words, base, settings, run, recipe.seed, counts, record, stopping,
-        journal, held_out, meter, ranks, answer_tokens,
+        journal, held_out, meter, ranks, answer_tokens, recipe.evaluation.patience, recipe.checkpoints,
     )  # fmt: skip
 
 
@@ -180,8 +192,11 @@ def _restore(studio: Studio, recipe: Recipe) -> int:
     """Put the newest finished stage's adapter and the counts of the newest checkpoint back; return stages finished."""
     folders = [stage_folder(studio.run, number, stage) for number, stage in enumerate(recipe.stages)]
     finished = 0
-    while finished < len(folders) and (folders[finished] / WEIGHTS).is_file():
+    while finished < len(folders) and is_finished(folders[finished]):
         finished += 1
+    if finished < len(folders) and studio.ranks.first:
+        set_aside_broken(folders[finished], partial(_tell_broken, studio, finished))
+    studio.ranks.meet()
     if finished:
         load_adapter(studio.model, folders[finished - 1])
         if studio.words is not None:
@@ -193,3 +208,13 @@ def _restore(studio: Studio, recipe: Recipe) -> int:
         studio.counts.tokens, studio.counts.characters = counts.tokens, counts.characters
         studio.counts.seconds, studio.counts.energy = counts.seconds, counts.energy
     return finished
+
+
+def _tell_broken(studio: Studio, stage: int, step: int, instead: int) -> None:
+    log.warning(
+        "stage %s: the checkpoint of step %s is not as it was written; going on from step %s", stage, step, instead
+    )
+    if studio.journal is not None:
+        studio.journal.alarm(
+            Alarm(stage, instead, "checkpoint_broken", time.time(), {"broken": step, "instead": instead})
+        )

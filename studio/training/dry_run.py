@@ -17,6 +17,7 @@ from torch import Tensor
 
 from studio.errors import StudioError
 from studio.recipes import Stage
+from studio.training.shortage import is_shortage
 
 FILE = "dry_run.json"
 NEAR = 0.9  # a first batch that has this share of the longest one's tokens is the dry run itself
@@ -83,7 +84,7 @@ def try_longest(
         try:
             loss_of(batches[longest]).backward()
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _is_memory(error):
+            if not is_shortage(error):
                 raise
             raise _too_large(stage, lengths[longest], watch.most - watch.before, free, cuda=cuda) from error
     needed = watch.most - watch.before + _optimizer_bytes(stage, learning, cuda=cuda)
@@ -125,11 +126,6 @@ def _free(*, cuda: bool) -> int:
         return int(psutil.virtual_memory().available)
     unused = int(torch.cuda.memory_reserved() - torch.cuda.memory_allocated())
     return int(torch.cuda.mem_get_info()[0]) + unused
-
-
-def _is_memory(error: Exception) -> bool:
-    # a processor's allocator has no error of its own
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def _too_large(stage: Stage, tokens: int, needed: int, free: int, *, cuda: bool) -> StudioError:

@@ -91,6 +91,7 @@ class HeldOut:
         self._own = _Spelling(_encoder(base.tokenizer_folder if words is None else words.folder))
         self._bases = _Spelling(_encoder(base.tokenizer_folder), None if words is None else words.vocabulary.first)
         self._base = dict(journal.base)
+        self._scores = dict(journal.scores)
         self._cost: float | None = None
         self._ended = time.monotonic()
 
@@ -120,6 +121,19 @@ class HeldOut:
             if base is not None and (alarm := english_lost(base, row, self._limit)) is not None:
                 self._journal.alarm(alarm)
 
+    def best(self, stage: int, upto: int) -> int | None:
+        """The step, at most `upto`, after which a stage scored best in Persian; None before any was measured."""
+        steps = self._measured(stage, upto)
+        return min(steps, key=lambda step: self._scores[stage, step]) if steps else None
+
+    def since_best(self, stage: int, upto: int) -> int:
+        """How many measured checkpoints of a stage, up to `upto`, came after its best one."""
+        steps = self._measured(stage, upto)
+        return len(steps) - 1 - steps.index(self.best(stage, upto)) if steps else 0  # type: ignore[arg-type]
+
+    def _measured(self, stage: int, upto: int) -> list[int]:
+        return sorted(step for at, step in self._scores if at == stage and 0 < step <= upto)
+
     def _now(self, stage: int, step: int, stopping: Stopping) -> list[HeldOutRow]:
         began = time.monotonic()
         rows = self._measure(self._own, stage, step, stopping)
@@ -139,6 +153,8 @@ class HeldOut:
                     break  # the step loop will hear of it, too
                 rows.append(row)
                 self._journal.held_out(row)
+                if language == "fa" and stage >= 0:
+                    self._scores[stage, step] = row.bits_per_byte
         return rows
 
     def _score(self, spelling: _Spelling, language: str, stage: int, step: int, stopping: Stopping) -> HeldOutRow:

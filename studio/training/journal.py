@@ -22,12 +22,14 @@ class Journal:
         alarm: Keeps an alarm.
         watch: Sees every metric row.
         base: The base's own figures by language, if they were measured before the run was resumed.
+        scores: Persian bits per byte by stage and step, as far as they were measured before it was resumed.
     """
 
     held_out: Callable[[HeldOutRow], None]
     alarm: Callable[[Alarm], None]
     watch: Watch
     base: Mapping[str, HeldOutRow]
+    scores: Mapping[tuple[int, int], float]
 
     def beside(self, record: Callable[[MetricRow], None]) -> Callable[[MetricRow], None]:
         """`record`, and after it the alarms that a row gives cause for."""
@@ -44,9 +46,11 @@ def open_journal(database: Database, run: str) -> Journal:
     """The journal of `run` in the studio's own tables."""
     held_out, alarms = HeldOutStore(database), AlarmStore(database)
     earlier = MetricStore(database).newest(run, 4 * WINDOW)  # a window, and the best one before it
+    figures = held_out.rows(run)
     return Journal(
         lambda row: held_out.add(run, row),
         lambda alarm: alarms.add(run, alarm),
         Watch(earlier),
-        {row.language: row for row in held_out.rows(run) if row.stage == BASE_STAGE},
+        {row.language: row for row in figures if row.stage == BASE_STAGE},
+        {(row.stage, row.step): row.bits_per_byte for row in figures if row.language == "fa" and row.stage >= 0},
     )

@@ -13,12 +13,12 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from studio.errors import StudioError
 from studio.jobs.events import Alarm, MetricRow, Stopping
+from studio.recipes import Checkpoints
 from studio.training.alarms import not_finite
 from studio.training.checkpoints import Counts
 from studio.training.energy import Meter
 from studio.training.memory import memory_now
 
-SAVE_EVERY = 120.0  # seconds: what a kill may cost
 SPEED_STEPS = 10  # steps behind the tokens per second that are shown
 
 
@@ -35,6 +35,8 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         saved: Called after each checkpoint with its step.
         alarm: Hears of a loss or gradient that is no number, before the error ends the run.
         meter: Counts the energy; None where nothing can.
+        enough: Asked once a step; True ends the stage, since it no longer improves.
+        minutes: At most between two checkpoints: what a kill may cost.
     """
 
     def __init__(
@@ -49,15 +51,19 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         saved: Callable[[int], None],
         alarm: Callable[[Alarm], None],
         meter: Meter | None,
+        enough: Stopping = lambda: False,
+        minutes: float = Checkpoints().minutes,
     ) -> None:
         self.counts = counts
         self.stopped = False
+        self.early = False  # whether the stage ended before its last step because it no longer improved
         self.loss: float | None = None
         self.rows_norm: float | None = None
         self.skipped = False  # whether the last step overflowed in fp16: it was left out, and has no norm
         self._stage, self._steps = stage, steps
         self._record, self._progress, self._stopping, self._saved = record, progress, stopping, saved
         self._alarm, self._meter = alarm, meter
+        self._enough, self._save_every = enough, 60 * minutes
         self._window: deque[tuple[int, int, float]] = deque(maxlen=SPEED_STEPS)
         self._began = self._last_save = time.monotonic()
 
@@ -110,8 +116,11 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
     def _decide(self, step: int, control: TrainerControl) -> None:
         if step < self._steps and self._stopping():
             self.stopped = control.should_training_stop = control.should_save = True
+        elif step < self._steps and self._enough():
+            self.early = control.should_training_stop = True
+            return
         third = step % math.ceil(self._steps / 3) == 0
-        if third or step == self._steps or time.monotonic() - self._last_save >= SAVE_EVERY:
+        if third or step == self._steps or time.monotonic() - self._last_save >= self._save_every:
             control.should_save = True
 
     def _row(self, step: int, loss: float, norm: float | None, rate: float | None) -> MetricRow:

@@ -48,7 +48,7 @@ class _Order:
     base: ModelFiles
     settings: Settings
     dtype: torch.dtype | None
-    seen: tuple[Watch, Mapping[str, HeldOutRow]] | None
+    seen: tuple[Watch, Mapping[str, HeldOutRow], Mapping[tuple[int, int], float]] | None
     answer_tokens: int
 
 
@@ -83,7 +83,7 @@ def train(
             record=record, progress=progress, stopping=stopping, dtype=dtype, journal=journal,
             answer_tokens=answer_tokens,
         )  # fmt: skip
-    seen = None if journal is None else (journal.watch, journal.base)
+    seen = None if journal is None else (journal.watch, journal.base, journal.scores)
     order = _Order(run, recipe, base, settings, dtype, seen, answer_tokens)
     with tempfile.TemporaryDirectory() as folder, _Crew(count, order, Path(folder) / "meeting") as crew:
         return crew.follow(record, progress, stopping, journal)

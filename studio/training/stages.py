@@ -15,7 +15,7 @@ from studio.errors import StudioError
 from studio.jobs.events import MetricRow, Progress, Stopping
 from studio.models.files import ModelFiles, document_start
 from studio.models.template import ChatTemplate
-from studio.recipes import Stage
+from studio.recipes import Checkpoints, Stage
 from studio.settings import Settings
 from studio.training.adapter import save_adapter
 from studio.training.batches import Report, Row, RowMaker, write_rows
@@ -23,10 +23,12 @@ from studio.training.checkpoints import WEIGHTS, Counts, checkpoints, save_count
 from studio.training.energy import Meter
 from studio.training.held_out import HeldOut
 from studio.training.journal import Journal
-from studio.training.plan import Plan, deal, make_plan
-from studio.training.prompts import NEW_TOKENS, PROMPTS, answer, append_answers
+from studio.training.milestones import Milestones, back_to_best
+from studio.training.plan import Plan, deal, halve, make_plan
+from studio.training.prompts import NEW_TOKENS
 from studio.training.ranks import ALONE, Ranks
 from studio.training.reporter import Reporter
+from studio.training.shortage import halvings
 from studio.training.trainer import StageTrainer, arguments
 from studio.training.words import Words
 
@@ -57,6 +59,8 @@ class Studio:
     meter: Meter | None = None
     ranks: Ranks = ALONE
     answer_tokens: int = NEW_TOKENS
+    patience: int | None = None
+    checkpoints: Checkpoints = Checkpoints()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +133,13 @@ def run_stage(studio: Studio, stage: Stage, number: int, maker: RowMaker, progre
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     progress(0.0, "progress.train.rows")
     rows = prepare_rows(studio, stage, maker, folder)
-    whole = make_stage_plan(stage, rows, studio.seed + number)
+    whole = halve(make_stage_plan(stage, rows, studio.seed + number), halvings(studio.run))
     if studio.ranks.first:
         order = {"sha256": whole.sha256, "seed": studio.seed + number, "steps": whole.steps, "rows": len(rows)}
         (folder / ORDER).write_text(json.dumps(order), encoding="utf8")
     plan = deal(whole, studio.ranks.number, studio.ranks.count)
     _choose_learners(studio, stage)
-    show = _showing(studio, maker.template, number, plan.steps, progress)
+    show = Milestones(studio, folder, maker.template, number, plan.steps, progress)
     newest = next(reversed(checkpoints(folder)), None)
     if newest is None and number == 0:  # a later stage begins with what the one before ended with
         show(0)
@@ -145,10 +149,12 @@ def run_stage(studio: Studio, stage: Stage, number: int, maker: RowMaker, progre
         studio.model, studio.tokenizer, rows, plan, args, reporter, folder, stage, studio.words, studio.ranks
     )
     trainer.train_stage(newest)
+    if reporter.early:
+        back_to_best(studio, folder, number, trainer.state.global_step)
     if not reporter.stopped and studio.ranks.first:
         if studio.held_out is not None:
             progress(1.0, "progress.train.held_out")
-            studio.held_out.at_end(number, plan.steps)
+            studio.held_out.at_end(number, trainer.state.global_step)
         finish(studio, folder)
     return StageResult(reporter.stopped, trainer.state.global_step, reporter.loss)
 
@@ -169,32 +175,7 @@ def _choose_learners(studio: Studio, stage: Stage) -> None:
         studio.words.learn(stage.rows)
 
 
-def _showing(
-    studio: Studio, template: ChatTemplate | None, number: int, steps: int, progress: Progress
-) -> Callable[[int], None]:
-    # A base without a template goes on with the question, which shows its Persian as well.
-    prompts = [prompt if template is None else template.prompt(prompt) for prompt in PROMPTS]
-
-    def show(step: int) -> None:
-        if not studio.ranks.first:
-            return
-        progress(step / steps, "progress.train.answers")
-        if studio.words is not None:
-            studio.words.trained.place_in(studio.model.get_base_model().get_output_embeddings())
-        answers = answer(studio.model, studio.tokenizer, prompts, studio.answer_tokens)
-        append_answers(studio.run / "samples.jsonl", number, step, answers)
-        if studio.held_out is not None and step < steps:  # the end of a stage is measured after its last checkpoint
-            progress(step / steps, "progress.train.held_out")
-            if step:
-                studio.held_out.at_checkpoint(number, step)
-            else:
-                studio.held_out.begin()
-        progress(step / steps, "progress.train.steps")
-
-    return show
-
-
-def _reporter(studio: Studio, number: int, steps: int, progress: Progress, saved: Callable[[int], None]) -> Reporter:
+def _reporter(studio: Studio, number: int, steps: int, progress: Progress, saved: Milestones) -> Reporter:
     return Reporter(
         number,
         steps,
@@ -202,7 +183,9 @@ def _reporter(studio: Studio, number: int, steps: int, progress: Progress, saved
         record=studio.record,
         progress=lambda fraction: progress(fraction, "progress.train.steps"),
         stopping=studio.ranks.agreed(studio.stopping),
+        enough=(lambda: False) if studio.patience is None else studio.ranks.agreed(lambda: saved.enough),
         saved=saved,
+        minutes=studio.checkpoints.minutes,
         alarm=(lambda alarm: None) if studio.journal is None else studio.journal.alarm,
         meter=studio.meter,
     )

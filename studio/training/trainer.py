@@ -19,7 +19,7 @@ from studio.recipes import Stage
 from studio.training.adapter import load_adapter, save_adapter
 from studio.training.attention import document_attention
 from studio.training.base import softcap
-from studio.training.checkpoints import checkpoint_folder, prune, save_counts, step_of, write_whole
+from studio.training.checkpoints import checkpoint_folder, save_counts, step_of, write_whole
 from studio.training.dry_run import try_longest
 from studio.training.loss import labelled_loss
 from studio.training.plan import Plan
@@ -142,7 +142,7 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         Raises:
             StudioError: See `try_longest`; ``training.not_finite``.
         """
-        begin = 0 if checkpoint is None else step_of(checkpoint) * self._stage.accumulation
+        begin = 0 if checkpoint is None else step_of(checkpoint) * self._plan.accumulation
         tokens = pc.list_value_length(self.train_dataset.data.column("input_ids")).to_pylist()
         learning = [weight for group in self._learning() for weight in group]
         try_longest(self._stage, self._plan.batches[begin:], tokens, learning, self._trial, self._folder)
@@ -240,7 +240,6 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
             save_counts(self._reporter.counts, folder)
 
         write_whole(checkpoint_folder(self._folder, self.state.global_step), fill)
-        prune(self._folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         load_adapter(self.model, Path(resume_from_checkpoint))

@@ -226,6 +226,15 @@ def samples(items: Sequence[tuple[object, object, object]]) -> Markup:
     return Markup(f'<ol class="samples">{shown}</ol>')
 
 
+def diary(entries: Sequence[tuple[object, object, str]]) -> Markup:
+    """What happened, newest first: moment, sentence, and tone (``note``, ``good``, ``warn``, ``bad``)."""
+    items = [
+        Markup(f'<li class="{tone}"><time>{escape(moment)}</time><span>{escape(text)}</span></li>')
+        for moment, text, tone in entries
+    ]
+    return Markup(f'<ol class="diary">{join(items)}</ol>')
+
+
 def folded(title: object, body: object) -> Markup:
     """What few want to see: a line that opens."""
     return Markup(f'<details class="folded"><summary>{escape(title)}</summary><div>{escape(body)}</div></details>')

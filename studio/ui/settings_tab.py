@@ -112,7 +112,15 @@ def _sharing(locale: str, studio: Studio) -> None:
         found = sharing.shareable(studio)
         return gr.update(choices=found.models), gr.update(choices=found.reports)
 
+    def held() -> tuple[dict[str, Any], dict[str, Any]]:
+        shared, found = sharing.shared(studio), sharing.shareable(studio)
+        return (
+            gr.update(choices=found.models, value=shared.models),
+            gr.update(choices=found.reports, value=shared.reports),
+        )
+
     save.click(guarded(locale, share), [models, reports], None, api_name="share", **PLAIN)
+    gr.on(None, guarded(locale, held), None, [models, reports], api_name="shared", queue=False, show_progress="hidden")
     pulse(CHOICES_SECONDS).tick(
         guarded(locale, refresh), None, [models, reports], api_name="shareable", queue=False, show_progress="hidden"
     )

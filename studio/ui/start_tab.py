@@ -155,6 +155,12 @@ def _runs(locale: str, studio: Studio) -> Markup:
     return parts.card(say(locale, "start.runs"), parts.key_values(rows))
 
 
+def _not_kept(locale: str) -> Markup:
+    actions = parts.go_button(say(locale, "tabs.models"), "models", primary=False)
+    title, body = say(locale, "space.not_kept"), say(locale, "space.not_kept_body")
+    return parts.banner(title, body, tone="warn", actions=actions)
+
+
 def panels(studio: Studio) -> dict[str, Any]:
     """The live parts of the screen."""
     return {PANEL: lambda locale, _: story_view(locale, studio)}
@@ -167,6 +173,8 @@ def build(locale: str, studio: Studio) -> None:
         return start.begin_story(studio).run
 
     html_block(parts.heading(say(locale, "start.title"), say(locale, "start.lead")))
+    if not start.is_kept(studio):
+        html_block(_not_kept(locale), elem_id="not-kept")
     with gr.Row():
         with gr.Column(scale=3):
             fresh_block(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from studio.dates import moment_text
 from studio.i18n import bytes_text, duration_text, energy_text, number, say
 from studio.jobs.events import BASE_STAGE, Alarm
 from studio.jobs.store import ACTIVE, PENDING
-from studio.services import jobs, training
+from studio.services import diary, jobs, training
 from studio.services.studio import Studio
 from studio.ui import parts, report_views, vocabulary_views
 from studio.ui.parts import Markup
@@ -15,6 +16,7 @@ from studio.ui.parts import Markup
 BOARD = "board"
 LOG_LINES = 12
 ANSWERS_SHOWN = 9
+LINES_SHOWN = 30
 
 
 def board_view(locale: str, studio: Studio, run_id: str) -> Markup:
@@ -30,6 +32,7 @@ def board_view(locale: str, studio: Studio, run_id: str) -> Markup:
                 _stages(locale, run),
                 _state(locale, run),
                 _alarms(locale, run, training.alarms(studio, shown)),
+                _halved(locale, studio, shown),
                 _figures(locale, studio, run),
             ]
         ),
@@ -66,10 +69,14 @@ def _alarms(locale: str, run: training.Run, alarms: list[Alarm]) -> Markup:
     newest = {alarm.kind: alarm for alarm in alarms if alarm.kind != "not_finite"}
     banners = []
     for alarm in newest.values():
-        kind = run.recipe.stages[alarm.stage].kind
-        place = say(locale, "alarms.place", stage=say(locale, f"train.stage.{kind}"), step=alarm.step)
-        banners.append(parts.banner(place, training.alarm_sentence(locale, alarm), tone="warn"))
+        place = diary.place(locale, run.recipe, alarm)
+        banners.append(parts.banner(place, diary.alarm_sentence(locale, alarm), tone="warn"))
     return parts.join(banners)
+
+
+def _halved(locale: str, studio: Studio, run: str) -> Markup:
+    told = diary.halved(studio, run, locale)
+    return parts.banner(say(locale, "diary.again_title"), told, tone="warn") if told else Markup("")
 
 
 def _figures(locale: str, studio: Studio, run: training.Run) -> Markup:
@@ -121,7 +128,13 @@ def answers_view(locale: str, studio: Studio, run_id: str) -> Markup:
     items = [(say(locale, "train.answer_at", step=answer.step), answer.prompt, answer.answer) for answer in found]
     body = parts.samples(items) if items else parts.paragraph(say(locale, "train.answers_empty"), soft=True)
     log = parts.log_view(training.log_lines(studio, shown, LOG_LINES))
-    return parts.join([parts.card(say(locale, "train.answers"), body), parts.card(say(locale, "train.log"), log)])
+    cards = {"train.answers": body, "diary.title": _diary(locale, studio, shown), "train.log": log}
+    return parts.join([parts.card(say(locale, title), inner) for title, inner in cards.items()])
+
+
+def _diary(locale: str, studio: Studio, run: str) -> Markup:
+    found = diary.lines(studio, run, locale)[::-1][:LINES_SHOWN]
+    return parts.diary([(moment_text(locale, line.time), line.text, line.tone) for line in found])
 
 
 def status_view(locale: str, studio: Studio) -> Markup:

@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import sys
@@ -18,12 +19,19 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPSHandler, build_opener
 
 import pytest
+from huggingface_hub import SpaceCard
+from packaging.requirements import Requirement
 
-from studio.settings import ROOT
+from studio import settings
+from studio.i18n import LOCALES, say
+from studio.settings import ROOT, Settings, Space
+from studio.workspace import is_kept
 from tests.hub_login import SECRET, HubLogin
 from tests.live import LiveStudio, Stay
 
 SPACE, HOST = "sara/studio", "sara-studio.hf.space"
+PARTS = ("app.py", "studio", "presets", "assets", "README.md", "requirements.txt")
+"""What a Space needs of the repository; it has nothing else in this test."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +43,12 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubLogin]:
 
 @pytest.fixture(scope="module")
 def live(hub: HubLogin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStudio]:
-    studio = LiveStudio(tmp_path_factory.mktemp("space") / "workspace", **hub.variables(SPACE, HOST)).start()
+    folder = tmp_path_factory.mktemp("space")
+    (folder / "app").mkdir()
+    for part in PARTS:
+        source = ROOT / part
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / "app" / part)
+    studio = LiveStudio(folder / "workspace", folder / "app", **hub.variables(SPACE, HOST)).start()
     yield studio
     studio.close()
 
@@ -134,3 +147,39 @@ def test_a_space_without_login_does_not_start(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "hf_oauth: true" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_readme_makes_a_space_of_the_repository() -> None:
+    card = SpaceCard.load(ROOT / "README.md")
+    facts = card.data.to_dict()
+    assert (facts["sdk"], facts["app_file"], facts["python_version"]) == ("gradio", "app.py", "3.12")
+    assert facts["hf_oauth"] is True
+    assert facts["license"] == "apache-2.0"
+    assert len(facts["short_description"]) <= 60
+    wanted = next(line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("gradio"))
+    assert Requirement(wanted.partition("#")[0].strip()).specifier.contains(facts["sdk_version"])
+
+
+def test_what_a_space_would_lose_is_said_at_once(live: LiveStudio, hub: HubLogin) -> None:
+    browser = Browser(live, hub)
+    hub.person = {"sub": "1", "preferred_username": "sara"}
+    browser.log_in()
+    for locale in LOCALES:
+        config = browser.get(f"/{locale}/config")[2].decode()
+        assert json.dumps(say(locale, "space.not_kept"))[1:-1] in config or say(locale, "space.not_kept") in config
+
+
+def test_a_mounted_volume_keeps_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = {tmp_path / "data"}
+    monkeypatch.setattr(Path, "is_mount", lambda path: path in mounts or path == Path("/"))
+    (tmp_path / "data" / "workspace").mkdir(parents=True)
+    space = Space(SPACE, login=True)
+    assert is_kept(Settings(tmp_path / "data" / "workspace", space=space))
+    assert not is_kept(Settings(tmp_path / "elsewhere", space=space))
+    assert is_kept(Settings(tmp_path / "elsewhere")), "a machine of one's own keeps what it has"
+    monkeypatch.setattr(settings, "SPACE_STORAGE", tmp_path / "data")
+    monkeypatch.setenv("SPACE_ID", SPACE)
+    monkeypatch.delenv("WORKSPACE", raising=False)
+    found = settings.load_settings()
+    assert found.workspace == tmp_path / "data" / "workspace"
+    assert found.host == "0.0.0.0"

@@ -13,7 +13,7 @@ import pytest
 from studio.i18n import LOCALES, say
 from studio.jobs.events import Alarm, HeldOutRow, MetricRow
 from studio.recipes import dump_recipe
-from studio.services import training
+from studio.services import diary, training
 from studio.services.studio import Studio, open_studio
 from studio.settings import Settings
 from studio.training.alarms import KINDS
@@ -56,7 +56,7 @@ def board(locale: str, studio: Studio) -> str:
 def test_every_alarm_says_what_happened(locale: str, kind: str, studio: Studio) -> None:
     assert DETAILS.keys() == set(KINDS)
     studio.alarms.add("r", Alarm(0, 7, kind, 0.0, DETAILS[kind]))
-    sentence = training.alarm_sentence(locale, training.alarms(studio, "r")[0])
+    sentence = diary.alarm_sentence(locale, training.alarms(studio, "r")[0])
     assert "{" not in sentence
     if kind == "english_lost":
         assert ("۳٫۱٪" if locale == "fa" else "3.1%") in sentence

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import pkgutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from studio.jobs.database import Database
 from studio.services import chat, sharing, visiting
 from studio.services.studio import Studio, open_studio
 from studio.services.visiting import QUESTIONS, Pace
-from studio.settings import Settings
+from studio.settings import ROOT, Settings
 
 FOR_VISITORS = {"models", "base_of", "talk", "stop", "shared_reports", "report"}
 
@@ -74,6 +77,29 @@ def test_only_what_is_there_can_be_shared(opened: Studio) -> None:
     with pytest.raises(StudioError, match=r"share\.unknown"):
         sharing.share(opened, [], ["nothing-1"])
     assert sharing.shared(opened) == sharing.Shared([], [])
+
+
+def test_the_command_line_shares_and_takes_back(opened: Studio) -> None:
+    def share(*words: str) -> dict[str, Any]:
+        call = [
+            sys.executable,
+            "-m",
+            "studio",
+            "share",
+            *words,
+            "--json",
+            "--workspace",
+            str(opened.settings.workspace),
+        ]
+        done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    opened.shares.put("model", ["local:/gone"])
+    assert share() == {"models": [], "reports": []}, "what is gone is not shared"
+    assert share("--model", "run:nothing-1")["error"] == "share.unknown"
+    assert share("--nothing") == {"models": [], "reports": []}
+    assert opened.shares.names("model") == []
 
 
 def test_a_visitor_reaches_shared_models_only(opened: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
