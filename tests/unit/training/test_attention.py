@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, Lfm2Config
 
 from studio.errors import StudioError
-from studio.training import attention, stages
+from studio.training import attention, milestones
 from studio.training.base import check_documents
 from studio.training.prompts import answer
 from tests.unit.training.tiny_families import build_family, widen
@@ -28,7 +28,7 @@ def test_answers_during_a_training_do_not_see_padding(
         alike.append(together == [answer(model, tokenizer, [prompt], 6)[0] for prompt in prompts])
         return together
 
-    monkeypatch.setattr(stages, "answer", watched)
+    monkeypatch.setattr(milestones, "answer", watched)
     train("a", f"base=local:{folder}", "stages.0.budget.steps=2", "stages.0.length=512")
     assert alike == [True, True, True], "before the first step, and at two checkpoints"
 

@@ -20,7 +20,7 @@ from studio.errors import StudioError
 from studio.jobs.events import MetricRow
 from studio.models.new_rows import place_rows, read_rows
 from studio.settings import Settings
-from studio.training import stages
+from studio.training import milestones, stages
 from studio.training.attention import document_attention
 from studio.training.base import softcap
 from studio.training.curriculum import TrainResult
@@ -77,7 +77,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Seen]:
             super().__init__(model, tokenizer, rows, plan, args, *rest)
 
     monkeypatch.setattr(stages, "StageTrainer", Watched)
-    monkeypatch.setattr(stages, "answer", lambda *given: answer(*given[:3], new_tokens=2))
+    monkeypatch.setattr(milestones, "answer", lambda *given: answer(*given[:3], new_tokens=2))
     return found
 
 

@@ -23,7 +23,7 @@ from studio.jobs.events import BASE_STAGE, HeldOutRow, MetricRow
 from studio.jobs.held_out import HeldOutStore
 from studio.recipes import Recipe, override, parse_recipe
 from studio.settings import Settings
-from studio.training import held_out, stages
+from studio.training import held_out, milestones
 from studio.training.curriculum import TrainResult
 from studio.training.held_out import LANGUAGES, LEAST, SAMPLE_BYTES, choose_texts
 from studio.training.journal import open_journal
@@ -214,7 +214,7 @@ def test_sample_answers_speak_with_the_learnt_rows(
         seen.append(model.get_base_model().get_output_embeddings().weight.detach().clone())
         return [("", 0)] * 3
 
-    monkeypatch.setattr(stages, "answer", answer)
+    monkeypatch.setattr(milestones, "answer", answer)
     train("a", f"stages=[{ALIGN}]")
     start = load_file(folder / "new_rows.safetensors")
     learnt = load_file(settings.runs / "a" / "stages" / "00-align" / "new_rows.safetensors")
