@@ -91,7 +91,19 @@ def m005_shares(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (m001_jobs, m002_metrics, m003_lease, m004_live, m005_shares)
+def m006_run_notes(connection: Connection) -> None:
+    """What the owner calls a run, and a note about it; both may be empty."""
+    connection.execute(
+        text("""
+        CREATE TABLE run_notes (
+            run TEXT PRIMARY KEY, title TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT ''
+        )""")
+    )
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+    m001_jobs, m002_metrics, m003_lease, m004_live, m005_shares, m006_run_notes,
+)  # fmt: skip
 
 
 def migrate(connection: Connection) -> None:
