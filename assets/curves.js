@@ -56,6 +56,12 @@
   const palette = () => colours[document.documentElement.dataset.theme === "dark" ? "dark" : "light"];
   const spoken = (value) => new Intl.NumberFormat(locale === "fa" ? "fa-IR" : "en-US", { maximumSignificantDigits: 4 }).format(value);
 
+  // The place keeps the height by itself: at a resize Plotly forgets that of the layout, and would draw into nothing.
+  function tall(place, height) {
+    place.style.height = `${height}px`;
+    return height;
+  }
+
   // Draws again when the theme changes, and when a place that was hidden gets its size.
   function followed(element, draw) {
     const again = () => (element.isConnected ? draw() : studio.theme.removeEventListener("change", again));
@@ -144,8 +150,9 @@
         const last = drawn.findLast((trace) => trace.hoverinfo !== "skip");
         const named = drawn.filter((trace) => trace.showlegend).length;
         figure.querySelector("output").textContent = named ? "" : spoken(last.y.at(-1));
-        Plotly.react(figure.querySelector(".plot"), drawn, layout({ x: labels.step }, {
-          uirevision: asked.join("\n"), shapes, height: (panel.small ? 200 : 300) + (named > 4 ? 22 * named : 0), // a long legend must not eat the curves
+        const place = figure.querySelector(".plot");
+        Plotly.react(place, drawn, layout({ x: labels.step }, {
+          uirevision: asked.join("\n"), shapes, height: tall(place, (panel.small ? 200 : 300) + (named > 4 ? 22 * named : 0)), // a long legend must not eat the curves
           showlegend: named > 0,
           yaxis: panel.zero ? { rangemode: "tozero" } : panel.series[0] === "learning_rate" ? { tickformat: ".1e", rangemode: "tozero" } : {},
         }), settings);
@@ -217,7 +224,7 @@
       });
       const marks = spec.marks ?? [];
       Plotly.react(place, drawn, layout(spec, {
-        uirevision: spec.title ?? "figure", height: spec.height ?? 280, bargap: 0.12, showlegend: spec.series.length > 1,
+        uirevision: spec.title ?? "figure", height: tall(place, spec.height ?? 280), bargap: 0.12, showlegend: spec.series.length > 1,
         hovermode: spec.sideways ? "y unified" : "x unified",
         shapes: marks.map(({ x }) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: shade, width: 2, dash: "dash" } })),
         annotations: marks.map(({ x, text }) => ({ x, y: 1, yref: "paper", text: plain(text), showarrow: false, xanchor: "left", yanchor: "top", xshift: 6 })),

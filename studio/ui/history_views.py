@@ -89,7 +89,9 @@ def _before_after(locale: str, run: PastRun, language: str) -> object:
         return _figure(locale, before)
     if before is None:
         return _figure(locale, after)
-    return parts.ltr(f"{number(locale, before, 3)} → {number(locale, after, 3)}")
+    figures = {"before": number(locale, before, 3), "after": number(locale, after, 3)}
+    direction = "rtl" if locale == "fa" else "ltr"  # digits alone would take the arrow from left to right
+    return Markup(f'<bdi dir="{direction}">{parts.escape(say(locale, "history.before_after", **figures))}</bdi>')
 
 
 def _figure(locale: str, value: float | None) -> str:
@@ -108,7 +110,8 @@ def moment_text(locale: str, seconds: float) -> Markup:
     moment = datetime.fromtimestamp(seconds, UTC).astimezone()
     clock = f"{moment:%H:%M}"
     day = date_text(locale, moment.isoformat())
-    return Markup(f"<bdi>{day}</bdi> {parts.ltr(clock.translate(_DIGITS) if locale == 'fa' else clock)}")
+    minute = parts.ltr(clock.translate(_DIGITS) if locale == "fa" else clock)
+    return Markup(f'<span class="moment"><bdi>{day}</bdi> {minute}</span>')
 
 
 def run_view(locale: str, studio: Studio, run: str) -> Markup:

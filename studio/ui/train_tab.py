@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from studio.i18n import say
-from studio.services import training
+from studio.services import runs, training
 from studio.services.studio import Studio
 from studio.ui import parts, report_views, train_estimate, train_form
 from studio.ui.handlers import guarded, inform
@@ -41,7 +41,7 @@ def build(locale: str, studio: Studio) -> Form:
 
 
 def _run_choices(studio: Studio) -> list[str]:
-    return [run.id for run in training.listing(studio)]
+    return [run.id for run in runs.listing(studio)]
 
 
 def _events(

@@ -136,6 +136,8 @@ def fits(page: Page) -> None:
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(400)
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, width
+        for plot in page.locator("#compared-curves .plot").all():
+            assert plot.evaluate("plot => plot.clientHeight") >= 300, "what was resized keeps its height"
 
 
 def delete(page: Page, locale: str, studio: Studio) -> None:
