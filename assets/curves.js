@@ -56,6 +56,12 @@
   const palette = () => colours[document.documentElement.dataset.theme === "dark" ? "dark" : "light"];
   const spoken = (value) => new Intl.NumberFormat(locale === "fa" ? "fa-IR" : "en-US", { maximumSignificantDigits: 4 }).format(value);
 
+  // The place keeps the height by itself: at a resize Plotly forgets that of the layout, and would draw into nothing.
+  function tall(place, height) {
+    place.style.height = `${height}px`;
+    return height;
+  }
+
   // Draws again when the theme changes, and when a place that was hidden gets its size.
   function followed(element, draw) {
     const again = () => (element.isConnected ? draw() : studio.theme.removeEventListener("change", again));
@@ -82,11 +88,11 @@
     });
   }
 
-  function traces(panel, runs, weight, labels) {
+  function traces(panel, runs, titles, weight, labels) {
     const drawn = [];
     const many = Object.keys(runs).length > 1 || panel.series.filter((name) => Object.values(runs).some((run) => run.series[name])).length > 1;
     Object.entries(runs).forEach(([id, { series }], atRun) => {
-      const run = plain(id);
+      const run = plain(titles[id] ?? id);
       panel.series.forEach((name, atSeries) => {
         const points = series[name];
         if (!points) return;
@@ -100,7 +106,7 @@
         drawn.push({
           x: points.x, y: smooth ? smoothed(points.y, weight) : points.y, name: title, mode: measured || points.x.length < 3 ? "markers+lines" : "lines",
           line: { color, width: 2, dash }, marker: { color, size: 6 }, showlegend: many,
-          hovertemplate: `%{y:.4~g}<extra>${title}</extra>`,
+          hovertemplate: "%{y:.4~g}<extra>%{fullData.name}</extra>",
         });
       });
     });
@@ -109,11 +115,11 @@
 
   const held = new Set(["held_out_loss", "bits_fa", "bits_en"]);
   const panels = [
-    { series: ["loss", "held_out_loss"], smooth: true },
-    { series: ["grad_norm", "grad_norm_new"], smooth: true },
-    { series: ["bits_fa", "bits_en"], smooth: false },
-    { series: ["learning_rate"], smooth: false, small: true },
-    { series: ["tokens_per_second", "characters_per_second"], smooth: true, small: true, zero: true },
+    { name: "loss", series: ["loss", "held_out_loss"], smooth: true },
+    { name: "grad_norm", series: ["grad_norm", "grad_norm_new"], smooth: true },
+    { name: "bits", series: ["bits_fa", "bits_en"], smooth: false },
+    { name: "learning_rate", series: ["learning_rate"], smooth: false, small: true },
+    { name: "speed", series: ["tokens_per_second", "characters_per_second"], smooth: true, small: true, zero: true },
   ];
 
   studio.curves = (element, props, watch) => {
@@ -121,8 +127,8 @@
     const labels = props.labels;
     const slider = box.querySelector("input");
     const waiting = box.querySelector(".waiting");
-    const places = [...box.querySelectorAll("figure")];
-    let runs = {}, asked = [];
+    const places = panels.map((panel) => ({ panel, figure: box.querySelector(`[data-panel=${panel.name}]`) })).filter(({ figure }) => figure);
+    let runs = {}, asked = [], titles = {};
 
     async function draw() {
       const Plotly = await plotly();
@@ -131,20 +137,23 @@
       box.classList.toggle("empty-curves", !known);
       waiting.textContent = asked.length ? labels.waiting : labels.none;
       if (!known) return;
-      const stages = Object.values(runs)[0]?.stages ?? [];
+      const starts = new Set(Object.values(runs).map((run) => JSON.stringify(run.stages)));
+      const stages = starts.size === 1 ? Object.values(runs)[0].stages : []; // where runs differ, no line would be true
       const line = getComputedStyle(document.documentElement).getPropertyValue("--line-strong").trim();
       const shapes = stages.slice(1).map(({ start }) => ({
         type: "line", x0: start, x1: start, yref: "paper", y0: 0, y1: 1, line: { color: line, width: 1, dash: "dot" },
       }));
-      panels.forEach((panel, at) => {
-        const drawn = traces(panel, runs, weight, labels);
-        places[at].hidden = !drawn.length;
+      places.forEach(({ panel, figure }) => {
+        const drawn = traces(panel, runs, titles, weight, labels);
+        figure.hidden = !drawn.length;
         if (!drawn.length) return;
         const last = drawn.findLast((trace) => trace.hoverinfo !== "skip");
-        places[at].querySelector("output").textContent = drawn.some((trace) => trace.showlegend) ? "" : spoken(last.y.at(-1));
-        Plotly.react(places[at].querySelector(".plot"), drawn, layout({ x: labels.step }, {
-          uirevision: asked.join("\n"), shapes, height: panel.small ? 200 : 300,
-          showlegend: drawn.some((trace) => trace.showlegend),
+        const named = drawn.filter((trace) => trace.showlegend).length;
+        figure.querySelector("output").textContent = named ? "" : spoken(last.y.at(-1));
+        const place = figure.querySelector(".plot");
+        Plotly.react(place, drawn, layout({ x: labels.step }, {
+          uirevision: asked.join("\n"), shapes, height: tall(place, (panel.small ? 200 : 300) + (named > 4 ? 22 * named : 0)), // a long legend must not eat the curves
+          showlegend: named > 0,
           yaxis: panel.zero ? { rangemode: "tozero" } : panel.series[0] === "learning_rate" ? { tickformat: ".1e", rangemode: "tozero" } : {},
         }), settings);
       });
@@ -173,9 +182,12 @@
 
     function choose() {
       const value = props.value ?? "";
-      const wanted = (Array.isArray(value) ? value : [value]).filter(Boolean);
-      if (wanted.join("\n") === asked.join("\n")) return;
+      const given = (Array.isArray(value) ? value : [value]).filter(Boolean).map((one) => one.run ? one : { run: one, title: one });
+      const wanted = given.map(({ run }) => run);
+      const called = Object.fromEntries(given.map(({ run, title }) => [run, title]));
+      if (wanted.join("\n") === asked.join("\n") && JSON.stringify(called) === JSON.stringify(titles)) return;
       asked = wanted;
+      titles = called;
       runs = Object.fromEntries(wanted.filter((run) => runs[run]).map((run) => [run, runs[run]]));
       draw();
       beat();
@@ -212,7 +224,7 @@
       });
       const marks = spec.marks ?? [];
       Plotly.react(place, drawn, layout(spec, {
-        uirevision: spec.title ?? "figure", height: spec.height ?? 280, bargap: 0.12, showlegend: spec.series.length > 1,
+        uirevision: spec.title ?? "figure", height: tall(place, spec.height ?? 280), bargap: 0.12, showlegend: spec.series.length > 1,
         hovermode: spec.sideways ? "y unified" : "x unified",
         shapes: marks.map(({ x }) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: shade, width: 2, dash: "dash" } })),
         annotations: marks.map(({ x, text }) => ({ x, y: 1, yref: "paper", text: plain(text), showarrow: false, xanchor: "left", yanchor: "top", xshift: 6 })),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from studio.commands import data, jobs, models, owner, recipes, reports, runs, sharing, vocabulary
+from studio.commands import data, history, jobs, models, owner, recipes, reports, runs, sharing, vocabulary
 from studio.commands.speech import Language, Workspace
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -14,6 +14,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(recipes.app, name="recipes")
+app.add_typer(history.app, name="runs")
 app.add_typer(vocabulary.app, name="vocabulary")
 app.command()(models.fertility)
 app.command()(models.bits)

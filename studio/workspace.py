@@ -66,6 +66,21 @@ def remove(folder: Path) -> None:
         raise disk_error(error, folder.parent) from error
 
 
+def write_new(out: Path, content: bytes) -> int:
+    """Write a file that must not be there yet.
+
+    Raises:
+        StudioError: ``file.exists``, ``workspace.not_writable`` or ``disk.full``.
+    """
+    try:
+        with out.open("xb") as file:
+            return file.write(content)
+    except FileExistsError as error:
+        raise StudioError("file.exists", file=str(out)) from error
+    except OSError as error:
+        raise disk_error(error, out.parent) from error
+
+
 def disk_error(error: OSError, folder: Path) -> StudioError:
     """The user's sentence for an `OSError` met while writing below `folder`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -91,6 +91,16 @@ def m005_shares(connection: Connection) -> None:
     )
 
 
+def m006_run_notes(connection: Connection) -> None:
+    """What the owner calls a run, and a note about it; both may be empty."""
+    connection.execute(
+        text("""
+        CREATE TABLE run_notes (
+            run TEXT PRIMARY KEY, title TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT ''
+        )""")
+    )
+
+
 def m007_diary(connection: Connection) -> None:
     """What happened to a run, apart from its alarms: begun, stopped, lost, begun again."""
     connection.execute(
@@ -104,7 +114,7 @@ def m007_diary(connection: Connection) -> None:
 
 
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
-    m001_jobs, m002_metrics, m003_lease, m004_live, m005_shares, m007_diary,
+    m001_jobs, m002_metrics, m003_lease, m004_live, m005_shares, m006_run_notes, m007_diary,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from studio.chat.requests import Message, Request, Sampling
 from studio.errors import StudioError
 from studio.models.files import is_fetched, locate
 from studio.models.reference import parse_reference
-from studio.services import models, training
+from studio.services import models, runs, training
 from studio.services.studio import Studio
 
 
@@ -45,7 +45,7 @@ def bases(studio: Studio) -> list[str]:
 @owner_only
 def adapted(studio: Studio) -> list[str]:
     """Runs with something to talk to, newest first, each with its checkpoints."""
-    return [reference for run in training.listing(studio) for reference in training.checkpoints(studio, run.id)]
+    return [reference for run in runs.listing(studio) for reference in training.checkpoints(studio, run.id)]
 
 
 @owner_only

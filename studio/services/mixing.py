@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,7 +25,7 @@ from studio.jobs.store import Job, NewJob
 from studio.models.files import locate_tokenizer
 from studio.models.reference import parse_reference
 from studio.models.tokenizer import load_tokenizer
-from studio.services import datasets, models, training
+from studio.services import datasets, models, runs
 from studio.services.studio import Studio
 from studio.services.vocabulary import folder_of, opened
 
@@ -268,9 +269,8 @@ def _density(folder: Path, sha256: str, kind: Kind, direction: Direction, tokeni
 
 def _speed(studio: Studio, base: str) -> float | None:
     """Tokens per second that the newest runs of a base reached here; None without any."""
-    speeds = [
-        run.latest.tokens_per_second
-        for run in training.listing(studio)
-        if run.recipe.base == base and run.latest is not None and run.latest.tokens_per_second
-    ]
-    return median(speeds[:SPEEDS]) if speeds else None
+    mine = (run.id for run in runs.listing(studio) if runs.recipe_of(studio, run.id).base == base)
+    latest = (studio.metrics.latest(run) for run in mine)
+    known = (row.tokens_per_second for row in latest if row is not None and row.tokens_per_second)
+    speeds = list(islice(known, SPEEDS))
+    return median(speeds) if speeds else None

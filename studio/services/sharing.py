@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from studio.auth import owner_only
 from studio.errors import StudioError
-from studio.services import chat, training
+from studio.services import chat, runs
 from studio.services.studio import Studio
 
 
@@ -29,7 +29,7 @@ def shared(studio: Studio) -> Shared:
 @owner_only
 def shareable(studio: Studio) -> Shared:
     """What could be shared: all models that a chat can use, and the reports of runs that are done."""
-    done = [run.id for run in training.listing(studio) if run.job is not None and run.job.state == "done"]
+    done = [run.id for run in runs.listing(studio) if run.launch is not None and run.launch.state == "done"]
     return Shared([*chat.bases(studio), *chat.adapted(studio)], done)
 
 

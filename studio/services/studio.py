@@ -9,11 +9,13 @@ from studio.auth import OWNER, VISITOR, Caller
 from studio.jobs.alarms import AlarmStore
 from studio.jobs.database import Database
 from studio.jobs.held_out import HeldOutStore
+from studio.jobs.history import HistoryStore
 from studio.jobs.lease import Leases
 from studio.jobs.local import LocalRunner
 from studio.jobs.metrics import MetricStore
 from studio.jobs.process import is_alive
 from studio.jobs.queue import Queue
+from studio.jobs.run_notes import RunNoteStore
 from studio.jobs.shares import ShareStore
 from studio.jobs.store import JobStore
 from studio.settings import Settings
@@ -39,6 +41,8 @@ class Studio:
     leases: Leases
     vault: Vault
     shares: ShareStore
+    history: HistoryStore
+    run_notes: RunNoteStore
     caller: Caller = OWNER
 
     def for_visitors(self) -> Studio:
@@ -66,4 +70,6 @@ def open_studio(settings: Settings) -> Studio:
         leases=Leases(database, is_alive),
         vault=vault,
         shares=ShareStore(database),
+        history=HistoryStore(database),
+        run_notes=RunNoteStore(database),
     )

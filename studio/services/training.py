@@ -19,7 +19,7 @@ from studio.models.reference import parse_reference
 from studio.recipe_changes import check_recipe
 from studio.recipe_problems import problems
 from studio.recipes import Recipe, dump_recipe, load_recipe, parse_recipe
-from studio.services import branching, datasets, jobs, models, recipes, words
+from studio.services import branching, datasets, jobs, models, recipes, runs, words
 from studio.services.branching import Branch
 from studio.services.studio import Studio
 from studio.tokenizer.families import read_family
@@ -161,8 +161,8 @@ def current(studio: Studio) -> str | None:
     if active:
         running = [job for job in active if job.state in ("running", "stopping")]
         return (running or active)[0].run
-    runs = listing(studio)
-    return runs[0].id if runs else None
+    found = runs.listing(studio)
+    return found[0].id if found else None
 
 
 @owner_only

@@ -10,21 +10,44 @@ from studio.password import has_password, is_open
 from studio.services import training
 from studio.services.studio import Studio
 from studio.settings import Settings
-from studio.ui import chat_tab, data_tab, models_tab, settings_tab, start_tab, train_board, train_tab, vocabulary_tab
+from studio.ui import (
+    chat_tab,
+    data_tab,
+    history_tab,
+    models_tab,
+    settings_tab,
+    start_tab,
+    train_board,
+    train_tab,
+    vocabulary_tab,
+)
 from studio.ui.door import Gate, build_door
 from studio.ui.entrance import ENTER, LEAVE
-from studio.ui.shell import Way, build_site
+from studio.ui.shell import Tabs, Way, build_site
+from studio.ui.train_form import Form
 from studio.ui.visitor_site import build_visitors
 
-TABS = (
-    ("start", start_tab.build),
-    ("data", data_tab.build),
-    ("vocabulary", vocabulary_tab.build),
-    ("train", train_tab.build),
-    ("chat", chat_tab.build),
-    ("models", models_tab.build),
-    ("settings", settings_tab.build),
-)
+
+def journey() -> Tabs:
+    """All tabs in their order; the history opens a run's recipe in the form of the training tab."""
+    forms: dict[str, Form] = {}
+
+    def train(locale: str, studio: Studio) -> None:
+        forms[locale] = train_tab.build(locale, studio)
+
+    def history(locale: str, studio: Studio) -> None:
+        history_tab.build(locale, studio, forms[locale])
+
+    return (
+        ("start", start_tab.build),
+        ("data", data_tab.build),
+        ("vocabulary", vocabulary_tab.build),
+        ("train", train),
+        ("chat", chat_tab.build),
+        ("models", models_tab.build),
+        ("history", history),
+        ("settings", settings_tab.build),
+    )
 
 
 def build_studio(studio: Studio) -> FastAPI:
@@ -37,16 +60,17 @@ def build_owners(studio: Studio) -> FastAPI:
     """The owner's pages, for those whom the door lets in."""
     panels = {
         name: panel
-        for tab in (start_tab, data_tab, vocabulary_tab, train_board, chat_tab, models_tab, settings_tab)
+        for tab in (start_tab, data_tab, vocabulary_tab, train_board, chat_tab, models_tab, history_tab, settings_tab)
         for name, panel in tab.panels(studio).items()
     }
     return build_site(
         studio,
         studio.settings,
-        tabs=TABS,
+        tabs=journey(),
         panels=panels,
         curves=lambda run, after: training.curves(studio, run or training.current(studio) or "", after),
         way=_way(studio.settings, "out"),
+        routes=history_tab.routes(studio),
     )
 
 

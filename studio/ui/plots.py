@@ -15,24 +15,38 @@ from studio.jobs.curves import HELD_OUT, SERIES
 Spec = dict[str, Any]
 """What `figure_html` draws: kind, title, axis labels `x` and `y`, series, marks; made by the functions below."""
 
-_PANELS = ("loss", "grad_norm", "bits", "learning_rate", "speed")
+PANELS = ("loss", "grad_norm", "bits", "learning_rate", "speed")
 
 
-def live_curves(locale: str, run: str | Sequence[str] = "", **options: Any) -> gr.HTML:
+def live_curves(
+    locale: str,
+    run: str | Sequence[str] = "",
+    *,
+    panels: Sequence[str] = PANELS,
+    none: str = "curves.none",
+    **options: Any,
+) -> gr.HTML:
     """Loss, gradient norm, bits per byte, learning rate and speed of a run, side by side and kept fresh.
 
-    The value is a run's id, or several to lay over one another; a handler changes it as any value. The page asks
-    ``/live/curves`` for what is new every two seconds and redraws within the same place, so a zoom stays.
+    The page asks ``/live/curves`` for what is new every two seconds and redraws within the same place: a zoom stays.
+
+    Args:
+        locale: Language of the page.
+        run: The value, which a handler changes as any other: a run's id, or several to lay over one another, each an
+            id or ``{"run": id, "title": what its curves are called}``.
+        panels: Which of `PANELS` to draw.
+        none: Key of what is said while there is no run.
+        **options: Of the component.
     """
     labels = {
         "step": say(locale, "curves.step"),
         "waiting": say(locale, "curves.waiting"),
-        "none": say(locale, "curves.none"),
+        "none": say(locale, none),
         "series": {name: say(locale, f"curves.{name}") for name in (*SERIES, *HELD_OUT)},
     }
     return gr.HTML(
         run if isinstance(run, str) else list(run),
-        html_template=_curves_html(locale),
+        html_template=_curves_html(locale, panels),
         js_on_load="studio.curves(element, props, watch)",
         apply_default_css=False,
         padding=False,
@@ -106,12 +120,13 @@ def _spec(
     }
 
 
-def _curves_html(locale: str) -> str:
+def _curves_html(locale: str, panels: Sequence[str]) -> str:
     def place(panel: str) -> str:
         title = html.escape(say(locale, f"curves.{panel}"))
         size = "small" if panel in ("learning_rate", "speed") else "large"
         return (
-            f'<figure class="{size}"><figcaption><span>{title}</span><output></output></figcaption>'
+            f'<figure class="{size}" data-panel="{panel}">'
+            f"<figcaption><span>{title}</span><output></output></figcaption>"
             f'<div class="plot" dir="ltr" role="img" aria-label="{title}"></div></figure>'
         )
 
@@ -120,5 +135,5 @@ def _curves_html(locale: str) -> str:
         '<div class="curves empty-curves"><p class="waiting soft"></p>'
         f'<label class="smoothing"><span>{smoothing}</span>'
         '<input type="range" min="0" max="0.98" step="0.02" value="0.7" class="ltr"></label>'
-        f'<div class="grid">{"".join(place(panel) for panel in _PANELS)}</div></div>'
+        f'<div class="grid">{"".join(place(panel) for panel in panels)}</div></div>'
     )

@@ -8,7 +8,7 @@ import gradio as gr
 
 from studio.device import Device
 from studio.i18n import bytes_text, duration_text, number, say
-from studio.services import jobs, start, tokenizer, training
+from studio.services import jobs, runs, start, tokenizer, training
 from studio.services.studio import Studio
 from studio.ui import parts
 from studio.ui.handlers import guarded
@@ -148,10 +148,10 @@ def _answers(locale: str, studio: Studio, run: str) -> Markup:
 
 
 def _runs(locale: str, studio: Studio) -> Markup:
-    runs = training.listing(studio)[:RUNS_SHOWN]
-    if not runs:
+    newest = runs.listing(studio)[:RUNS_SHOWN]
+    if not newest:
         return parts.card(say(locale, "start.runs"), parts.paragraph(say(locale, "start.no_runs"), soft=True))
-    rows = [(parts.code(run.id), parts.status_pill(locale, run.job.state) if run.job else "") for run in runs]
+    rows = [(parts.code(run.id), parts.status_pill(locale, run.launch.state) if run.launch else "") for run in newest]
     return parts.card(say(locale, "start.runs"), parts.key_values(rows))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -41,6 +42,11 @@ class Form:
     def read(self, *values: Any) -> Recipe:
         """The recipe as the values of the page stand, in the order of `inputs`."""
         return Draft(*values).read()
+
+    @property
+    def filled(self) -> list[Any]:
+        """The fields that another recipe fills, its own first."""
+        return [*self.inputs, self.stage, self.about]
 
     @property
     def settled(self) -> list[Any]:
@@ -155,15 +161,7 @@ def wire(locale: str, studio: Studio, form: Form) -> None:
     """Let the recipe fill the fields, the stage change them, and units and vocabularies follow."""
 
     def fill(name: str) -> list[Any]:
-        recipe = training.read_recipe(name)
-        names = stage_choices(locale, recipe)
-        draft = train_draft.preset(name)
-        several = len(names) > 1
-        return [
-            *form_updates(locale, studio, recipe, draft),
-            gr.update(choices=names, value=draft.shown, visible=several),
-            recipe_view(locale, name),
-        ]
+        return recipe_updates(locale, studio, name)
 
     def show(stage: str, *values: Any) -> list[Any]:
         draft = Draft(*values).show(stage)
@@ -177,11 +175,7 @@ def wire(locale: str, studio: Studio, form: Form) -> None:
         return gr.update(visible=chosen == NEW)
 
     at = form.fields
-    below = [widget for name, widget in zip([each.name for each in fields(Draft)], form.inputs, strict=True)
-             if name != "recipe"]  # fmt: skip
-    at["recipe"].input(
-        guarded(locale, fill), at["recipe"], [*below, form.stage, form.about], api_name="recipe", **PLAIN
-    )
+    at["recipe"].input(guarded(locale, fill), at["recipe"], form.filled[1:], api_name="recipe", **PLAIN)
     form.stage.input(
         guarded(locale, show), [form.stage, *form.inputs], [at[name] for name in OF_STAGE], api_name="stage", **PLAIN
     )
@@ -192,6 +186,14 @@ def wire(locale: str, studio: Studio, form: Form) -> None:
     at["vocabulary"].input(
         guarded(locale, vocabulary_changed), at["vocabulary"], at["size"], api_name="train_vocabulary", **PLAIN
     )
+
+
+def recipe_updates(locale: str, studio: Studio, name: str) -> list[Any]:
+    """What everything after the recipe becomes for another one."""
+    recipe = training.read_recipe(name)
+    names, draft = stage_choices(locale, recipe), train_draft.preset(name)
+    chosen = gr.update(choices=names, value=draft.shown, visible=len(names) > 1)
+    return [*form_updates(locale, studio, recipe, draft), chosen, recipe_view(locale, name)]
 
 
 def form_updates(locale: str, studio: Studio, recipe: Recipe, draft: Draft) -> list[Any]:
@@ -283,7 +285,14 @@ def recipe_view(locale: str, name: str) -> Markup:
     """What a recipe is for, its stages, its new tokens, and the datasets that the user has to bring."""
     recipe = training.read_recipe(name)
     rail = [(stage_title(locale, stage.kind, stage.name), "todo") for stage in recipe.stages]
-    about = parts.paragraph(say(locale, f"recipes.{name}"), soft=True)
     foreign = [each for each in recipe.datasets if each not in datasets.starter_names()]
     bring = parts.paragraph(say(locale, "train.bring", names=parts.named(", ".join(foreign))))
-    return parts.join([about, parts.steps_rail(rail), bring if foreign else ""])
+    return parts.join(
+        [parts.paragraph(_about(locale, name), soft=True), parts.steps_rail(rail), bring if foreign else ""]
+    )
+
+
+def _about(locale: str, name: str) -> str:
+    if name in recipe_names(with_variants=True):
+        return say(locale, f"recipes.{name}")
+    return say(locale, "train.copied", run=parts.named(Path(name).stem))

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from studio.i18n import say
-from studio.services import training
+from studio.services import runs, training
 from studio.services.studio import Studio
 from studio.ui import parts, report_views, train_estimate, train_form
 from studio.ui.handlers import guarded, inform
@@ -19,8 +19,8 @@ from studio.ui.widgets import PLAIN, follow_choices, html_block, live_panel, pul
 CHOICES_SECONDS = 4.0
 
 
-def build(locale: str, studio: Studio) -> None:
-    """The screen."""
+def build(locale: str, studio: Studio) -> Form:
+    """The screen; returns its form, which other tabs may fill."""
     html_block(parts.heading(say(locale, "train.title"), say(locale, "train.lead")))
     form = train_form.build(locale, studio)
     card = train_estimate.build(locale)
@@ -37,10 +37,11 @@ def build(locale: str, studio: Studio) -> None:
     train_form.wire(locale, studio, form)
     train_estimate.wire(locale, studio, card, form)
     _events(locale, studio, form, start, run, stop, resume, shown)
+    return form
 
 
 def _run_choices(studio: Studio) -> list[str]:
-    return [run.id for run in training.listing(studio)]
+    return [run.id for run in runs.listing(studio)]
 
 
 def _events(

@@ -15,13 +15,14 @@ from gradio_client.exceptions import AppError
 
 from studio.errors import StudioError
 from studio.i18n import LOCALES, bytes_text, explain, number, say, sentences
-from studio.services import expansion, jobs
+from studio.services import expansion, history, jobs
 from studio.services.studio import open_studio
 from studio.settings import ROOT, Settings
 from studio.tokenizer.proof import untouched
 from studio.ui.train_draft import Draft
 from studio.ui.uploaded import uploaded
 from tests.live import LiveStudio
+from tests.past import make_run, measure
 
 PANELS = (
     "story",
@@ -41,13 +42,17 @@ PANELS = (
     "vocabulary_base",
     "learning",
     "starts",
+    "history",
+    "past_run",
 )
 TEXT = "text\nسارا به باغ رفت\nکتاب خوب است\n"
 EVENTS = ("click", "change", "input", "submit", "tick", "upload", "select", "blur", "then", "success")
-CLOCKS = {"data_names", "mix_choices", "vocabulary_choices", "runs", "chat_choices", "merge_choices", "shareable"}
+CLOCKS = {"data_names", "mix_choices", "vocabulary_choices", "runs", "chat_choices", "merge_choices", "shareable",
+          "history_runs"}  # fmt: skip
 ON_OPENING = {"shared", "expected_time", "device", "token", "workspace", "estimate_open"}
 FOLLOWING = {"data_preset", "vocabulary_base_of", "vocabulary_name", "vocabulary_keep", "starts_of"}
-AT_ONCE = {"vocabulary_size", "mix_shares", "show_run", "chat_stop", "chat_clear", "disk_use"}
+AT_ONCE = {"vocabulary_size", "mix_shares", "show_run", "chat_stop", "chat_clear", "disk_use", "history_find",
+           "history_newer", "history_older", "history_cancel"}  # fmt: skip
 ROUND_THE_QUEUE = CLOCKS | ON_OPENING | FOLLOWING | AT_ONCE
 
 
@@ -108,7 +113,8 @@ def test_every_handler_has_a_name_of_its_own(live: LiveStudio) -> None:
 def test_what_a_person_starts_is_queued(live: LiveStudio) -> None:
     """Gradio's page shows neither errors nor notes of an event that goes round the queue."""
     config = json.loads(live.get("/en/config"))
-    straight = {each["api_name"] for each in config["dependencies"] if each["targets"] and not each["queue"]}
+    events = [each for each in config["dependencies"] if each["targets"] and each["backend_fn"]]
+    straight = {each["api_name"] for each in events if not each["queue"]}
     assert straight == ROUND_THE_QUEUE
 
 
@@ -445,6 +451,66 @@ def test_a_recipe_of_several_stages_shows_each_of_them(page: Page) -> None:
     assert "value" not in words
     assert "value" not in data
     assert ["mine", "mine"] in data["choices"]
+
+
+def test_a_run_of_the_past_is_found_named_copied_and_deleted(page: Page) -> None:
+    studio = open_studio(Settings(page.live.workspace))
+    first, second = f"past-{page.locale}-1", f"past-{page.locale}-2"
+    for place, run in enumerate((first, second)):
+        folder = make_run(studio, run, created=1_800_000_000.0 + place, checkpoints={0: (20, 40)})
+        measure(studio, run, -1, 0, 2.0, 1.5)
+        measure(studio, run, 0, 40, 1.5, 1.53)
+    at, table, offered, compared = page.ask("history_find", f"past-{page.locale}", 0, None, [])
+    assert (at, table) == (0, f"0:past-{page.locale}")
+    assert [value for _, value in offered["choices"]] == [second, first]
+    assert offered["value"] == second, "the newest opens itself"
+    assert "value" not in compared
+    shown = page.ask("history", table, "")["html"]
+    assert shown.index(second) < shown.index(first)
+    title = f"<img src=x onerror=alert(1)> {page.locale}"
+    assert page.ask("history_save", first, title, "یادداشت") == (title, "یادداشت")
+    assert page.ask("history_open", first) == (first, title, "یادداشت", "")
+    for html in (page.ask("history", table, "")["html"], page.ask("past_run", first, "")["html"]):
+        assert "<img" not in html
+        assert "&lt;img src=x" in html
+    assert page.ask("history_compare", [first]) == []
+    assert page.ask("history_compare", [first, second]) == [
+        {"run": first, "title": title}, {"run": second, "title": second}
+    ]  # fmt: skip
+    filled = page.ask("history_clone", first)
+    assert filled[0]["value"].endswith(f"/{first}.yaml")
+    again = page.ask("recipe", filled[0]["value"])
+    assert filled[1] == again[0] == "starter:smollm2-135m"
+    assert say(page.locale, "train.copied", run=f"\u2068{first}\u2069") in filled[-1]
+    assert say(page.locale, "history.spare.checkpoint") in page.ask("history_free", first)
+    assert len(list(studio.settings.runs.glob(f"{first}/stages/*/checkpoints/*"))) == 2
+    page.ask("history_free_sure", first)
+    assert list(studio.settings.runs.glob(f"{first}/stages/*/checkpoints/*")) == []
+    assert page.ask("history_free", first) == "", "nothing is left to be asked about"
+    question = page.ask("history_delete", first)
+    assert "&lt;img src=x" in question
+    assert "<img" not in question
+    assert folder.exists()
+    page.ask("history_delete_sure", first)
+    assert not (studio.settings.runs / first).exists()
+    assert page.refusal("history_delete_sure", first) == page.sentence("run.unknown", run=first)
+    after = page.ask("history_runs", "", 0, first, [first, second])
+    assert first not in [value for _, value in after[2]["choices"]]
+    assert after[3]["value"] == [second], "what was deleted is compared no more"
+    studio.shares.put("report", [second])
+    names = page.sentence("run.used_by_share", run=second, names=second)
+    assert page.refusal("history_delete", second) == names
+    studio.shares.put("report", [])
+    page.ask("history_delete_sure", second)
+
+
+def test_the_history_is_downloaded_as_a_table(live: LiveStudio) -> None:
+    studio = open_studio(Settings(live.workspace))
+    make_run(studio, "table-1")
+    table = live.get("/runs.csv").decode("utf-8-sig")
+    assert table.splitlines()[0].startswith("run,title,note,state,created")
+    assert "table-1" in table
+    history.delete(studio, "table-1")
 
 
 def test_the_token_is_kept_and_forgotten_but_never_told(page: Page) -> None:

@@ -14,7 +14,8 @@ PAGES = ("app", "studio.ui.shell", "studio.services.start", "studio.services.dat
          "studio.services.training", "studio.services.chat", "studio.services.models", "studio.services.account",
          "studio.services.jobs", "studio.services.vocabulary", "studio.services.expansion", "studio.services.rows",
          "studio.services.cleaning", "studio.services.catalogue", "studio.services.estimates",
-         "studio.services.mixing", "studio.training.estimate", "studio.__main__")  # fmt: skip
+         "studio.services.mixing", "studio.services.history_csv", "studio.services.checkpoints",
+         "studio.training.estimate", "studio.__main__")  # fmt: skip
 WORKERS = ("studio.worker", "studio.training.curriculum", "studio.publish.merge", "studio.chat.server")
 
 
