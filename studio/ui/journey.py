@@ -10,9 +10,20 @@ from studio.password import has_password, is_open
 from studio.services import training
 from studio.services.studio import Studio
 from studio.settings import Settings
-from studio.ui import chat_tab, data_tab, models_tab, settings_tab, start_tab, train_board, train_tab, vocabulary_tab
+from studio.ui import (
+    chat_tab,
+    data_tab,
+    jobs_tab,
+    models_tab,
+    settings_tab,
+    start_tab,
+    train_board,
+    train_tab,
+    vocabulary_tab,
+)
 from studio.ui.door import Gate, build_door
 from studio.ui.entrance import ENTER, LEAVE
+from studio.ui.logs import log_routes
 from studio.ui.shell import Way, build_site
 from studio.ui.visitor_site import build_visitors
 
@@ -23,6 +34,7 @@ TABS = (
     ("train", train_tab.build),
     ("chat", chat_tab.build),
     ("models", models_tab.build),
+    ("jobs", jobs_tab.build),
     ("settings", settings_tab.build),
 )
 
@@ -37,7 +49,7 @@ def build_owners(studio: Studio) -> FastAPI:
     """The owner's pages, for those whom the door lets in."""
     panels = {
         name: panel
-        for tab in (start_tab, data_tab, vocabulary_tab, train_board, chat_tab, models_tab, settings_tab)
+        for tab in (start_tab, data_tab, vocabulary_tab, train_board, chat_tab, models_tab, jobs_tab)
         for name, panel in tab.panels(studio).items()
     }
     return build_site(
@@ -47,6 +59,7 @@ def build_owners(studio: Studio) -> FastAPI:
         panels=panels,
         curves=lambda run, after: training.curves(studio, run or training.current(studio) or "", after),
         way=_way(studio.settings, "out"),
+        routes=log_routes(studio),
     )
 
 

@@ -26,7 +26,7 @@ Build = Callable[[str, Any], None]
 Tabs = Sequence[tuple[str, Build]]
 """Keys and builders in the order of the journey; the label of a key is ``tabs.KEY``."""
 
-APART = ("settings",)
+APART = ("jobs", "settings")
 STATUS = "status"
 """The panel of this name, if there is one, stands in the header: what is running now."""
 
@@ -44,6 +44,7 @@ def build_site(
     panels: Mapping[str, Panel] | None = None,
     curves: Curves | None = None,
     way: Way | None = None,
+    routes: Sequence[Route] = (),
 ) -> FastAPI:
     """The whole site: ``/fa/`` and ``/en/``, ``/`` that chooses between them, ``/assets`` and ``/live``.
 
@@ -54,10 +55,11 @@ def build_site(
         panels: HTML that pages keep fresh, by name; see `live_panel`.
         curves: Metrics of a run after a token; see `studio.ui.plots.live_curves`.
         way: How to log in or out, where that can be done.
+        routes: What else is fetched, beside ``/assets`` and ``/live``.
     """
     panels = panels or {}
     site = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    site.router.routes.extend([Route("/", _choose_language), *asset_routes(), *live_routes(panels, curves)])
+    site.router.routes.extend([Route("/", _choose_language), *asset_routes(), *live_routes(panels, curves), *routes])
     for locale in LOCALES:
         gr.mount_gradio_app(
             site,
