@@ -7,6 +7,7 @@ import json
 import re
 import tempfile
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from tests.live import LiveStudio
 
 CANARY = "canary-5f2b9c"
 """Written into the home of the studio; no answer may hold it."""
-SKIPPED = {".git", ".venv", ".cache", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"}
+SKIPPED = {".git", ".venv", ".cache", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis",
+           ".rustup"}  # fmt: skip
+"""Not the studio's: pip asks rustc for its version, and where that is rustup's it writes its settings."""
 NOWHERE = "http://127.0.0.1:9"
 """Nobody listens there: no model hub and no package index is asked."""
 LONGEST = 60.0
-EXAMPLES = 4
+EXAMPLES = 3
 """Of one endpoint in a row; then the next one has its turn, until the time is over."""
 
 
@@ -122,7 +125,7 @@ class Asked:
         fitting = some.tuples(*(some.one_of(self._value, _fitting(kind, self._value)) for kind in kinds))
         given_data = some.one_of(fitting.map(list), fitting.map(list), some.lists(self._value, max_size=3))
 
-        @seed(turn)
+        @seed(zlib.crc32(f"{turn} {locale} {name}".encode()))
         @settings(max_examples=EXAMPLES, database=None, deadline=None, phases=[Phase.generate],
                   suppress_health_check=list(HealthCheck))  # fmt: skip
         @given(given_data)
