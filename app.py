@@ -61,7 +61,7 @@ def _serve(studio: Studio, locale: str) -> int:
         )
     )
     closing = threading.Event()
-    threading.Thread(target=_watch, args=(studio, closing), daemon=True).start()
+    threading.Thread(target=_watch, args=(studio, closing, locale), daemon=True).start()
     sys.stdout.write(say(locale, "serve.address", address=f"http://{settings.host}:{settings.port}") + "\n")
     sys.stdout.flush()
     try:
@@ -73,10 +73,15 @@ def _serve(studio: Studio, locale: str) -> int:
     return 0
 
 
-def _watch(studio: Studio, closing: threading.Event) -> None:
+def _watch(studio: Studio, closing: threading.Event, locale: str) -> None:
     """Move the queue on while no page looks: a worker that was killed cannot start the next one itself."""
     while not closing.wait(LOOK_SECONDS):
-        studio.queue.advance()
+        try:
+            studio.queue.advance()
+        except StudioError as error:  # a database that is locked for long: the next look may find it free
+            sys.stderr.write(explain(locale, error) + "\n")
+        except OSError as error:  # a worker that cannot be started now, for want of memory, say, is tried again
+            sys.stderr.write(f"{error}\n")
 
 
 if __name__ == "__main__":

@@ -157,6 +157,60 @@
     watch("value", ask);
   };
 
+  // ---- a notice at the end of a job, where a person asked for it ---------------------------------------------------
+  const kept = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
+  const keep = (key, value) => { try { localStorage.setItem(key, value); } catch { /* private windows keep nothing */ } };
+  const canNotify = "Notification" in window;
+  const notifies = () => canNotify && Notification.permission === "granted" && kept("notify") === "on";
+  let turn = 0;
+
+  // Goes on in a hidden tab, where browsers slow the clock down to once a minute.
+  async function hearOfEndings() {
+    const mine = ++turn;
+    let known = null, token = "";
+    while (mine === turn && notifies()) {
+      try {
+        const answer = await studio.get("ended", { after: token });
+        if (mine === turn && answer.html !== undefined) {
+          token = answer.token;
+          const ends = [...new DOMParser().parseFromString(answer.html, "text/html").querySelectorAll("[data-end]")];
+          for (const end of known ? ends.reverse() : []) if (!known.has(end.dataset.end)) notify(end);
+          known = new Set([...(known ?? []), ...ends.map((end) => end.dataset.end)]);
+        }
+      } catch (error) { console.warn(error.message); }
+      await new Promise((wake) => setTimeout(wake, document.hidden ? everyHidden : every));
+    }
+  }
+
+  function notify(end) {
+    // Two open pages give the same tag, and the browser shows one notice.
+    const options = { body: end.textContent, tag: `job-${end.dataset.end}`, lang: locale, dir: document.documentElement.dir };
+    const notice = new Notification(document.title, options);
+    notice.onclick = () => { window.focus(); studio.go("jobs"); notice.close(); };
+  }
+
+  studio.noticeSwitch = (element) => {
+    const button = element.querySelector("button"), said = element.querySelector("p");
+    const show = () => {
+      const permission = canNotify ? Notification.permission : "unable";
+      const dismissed = permission === "default" && kept("notify-asked");
+      button.setAttribute("aria-checked", notifies());
+      button.disabled = ["unable", "denied"].includes(permission);
+      said.textContent = words.notify[dismissed ? "dismissed" : permission] ?? "";
+    };
+    button.addEventListener("click", async () => {
+      keep("notify", notifies() ? "off" : "on");
+      if (Notification.permission === "default" && !kept("notify-asked")) {
+        keep("notify-asked", "yes"); // a person who closed the question is not asked again
+        await Notification.requestPermission();
+      }
+      show();
+      hearOfEndings();
+    });
+    show();
+  };
+  hearOfEndings();
+
   function replace(box, html) {
     const before = [...box.querySelectorAll("[data-follow]")].map((log) => ({
       top: log.scrollTop, left: log.scrollLeft, end: log.scrollTop + log.clientHeight >= log.scrollHeight - 8,

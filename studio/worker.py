@@ -17,12 +17,13 @@ from typing import Any
 
 from studio import workspace
 from studio.errors import StudioError
-from studio.jobs.database import Database
+from studio.jobs.database import PATIENT_SECONDS, Database
 from studio.jobs.local import LocalRunner
 from studio.jobs.metrics import MetricStore
 from studio.jobs.process import current_process
 from studio.jobs.queue import Queue
 from studio.jobs.store import Job, JobStore
+from studio.salvage import finished_before
 from studio.settings import Settings, load_settings
 from studio.tasks import TASKS
 
@@ -49,7 +50,10 @@ class Work:
         now = time.monotonic()
         if now - self._reported >= REPORT_SECONDS or fraction >= 1:
             self._reported = now
-            self.store.report(self.job.id, fraction, note)
+            try:
+                self.store.report(self.job.id, fraction, note)
+            except StudioError as error:  # the next report says more than this one: not worth the job
+                log.warning("progress was not written: %s", error)
 
     def stopping(self) -> bool:
         """Whether somebody asked the job to stop."""
@@ -66,8 +70,11 @@ class _Heartbeat(threading.Thread):
 
     def run(self) -> None:
         while not self.ended.wait(BEAT_SECONDS):
-            if self._store.beat(self._job):
-                self._stop_asked.set()
+            try:
+                if self._store.beat(self._job):
+                    self._stop_asked.set()
+            except StudioError as error:  # a locked database; without this thread nobody could stop the job later
+                log.warning("no heartbeat: %s", error)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     token = _read_token(options.token_descriptor)
     # Pages stay quick while a training uses every core: the worker steps back, they do not.
     os.nice(5)
-    store = JobStore(Database(settings.database))
+    store = JobStore(Database(settings.database, PATIENT_SECONDS))
     queue = Queue(store, LocalRunner(settings))
     job = queue.claim(options.job, current_process())
     if job is None:
@@ -102,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _do(work: Work, task: Callable[[Work], dict[str, Any]]) -> bool:
     """Run the task and write how it ended; True if it failed."""
     try:
-        result = task(work)
+        result = finished_before(work.job, work.settings) or task(work)
     except StudioError as error:
         return _fail(work, error)
     except MemoryError:

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from studio.jobs.process import ProcessIdentity, is_alive
+import psutil
+
+from studio.jobs.process import ProcessIdentity, identity_of, is_alive
 from studio.jobs.store import Job
 from studio.settings import ROOT, Settings, child_environment
 
@@ -29,7 +31,7 @@ class LocalRunner:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def start(self, job: Job, token: str | None) -> None:
+    def start(self, job: Job, token: str | None) -> ProcessIdentity | None:
         """Start a worker; the token goes through an anonymous pipe that it reads once.
 
         Raises:
@@ -60,7 +62,12 @@ class LocalRunner:
             if readable >= 0:
                 os.close(readable)
         _children.append(worker)
-        _forget_ended()
+        try:
+            return identity_of(worker.pid)
+        except psutil.NoSuchProcess:  # it has ended already
+            return None
+        finally:
+            _forget_ended()
 
     def alive(self, process: ProcessIdentity) -> bool:
         """Whether exactly this worker still runs."""

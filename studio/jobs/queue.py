@@ -8,30 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
 from studio.errors import StudioError
+from studio.jobs import order
+from studio.jobs.clock import steady
 from studio.jobs.database import Database
 from studio.jobs.diary import note_run
-from studio.jobs.lease import Lease, read_lease, write_lease
+from studio.jobs.lease import write_lease
+from studio.jobs.moment import Pending, Verdict, read_moment
+from studio.jobs.order import Way
 from studio.jobs.process import ProcessIdentity
 from studio.jobs.runner import Runner
 from studio.jobs.store import ACTIVE, ENDED, PENDING, Job, JobStore, as_job, end_job
-
-SPAWN_SECONDS = 60.0
-"""A worker that was started but has not claimed its job within this time is taken for dead."""
-
-LIGHT_AT_ONCE = 2
-"""Downloads and imports that may run beside each other; more would only share the same disk and network."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    state: str  # start | waiting | failed | needs_login
-    note: str | None = None
-    error: StudioError | None = None
 
 
 class Queue:
@@ -45,13 +35,30 @@ class Queue:
 
     def advance(self) -> None:
         """Mark dead jobs lost, then start workers for all that can run now."""
-        if not self._has_work():
-            return
+        has_token = self._token() is not None
+        with self._database.reading() as connection:
+            # A poll that finds nothing to do must cost a look, not the one write lock.
+            moment = read_moment(connection, self._runner.alive)
+            if not self._dead(connection) and not moment.steps(has_token=has_token):
+                return
         with self._database.writing() as connection:
-            self._bury(connection)
-            to_start = [job for job in self._pending(connection) if self._consider(connection, job)]
-        for job in to_start:
-            self._runner.start(job, self._token() if job.needs_token else None)
+            for job in self._dead(connection):
+                lost = StudioError("job.lost", job=str(job.id))
+                end_job(connection, job.id, "stopped" if job.stop_requested else "lost", error=lost)
+            steps = read_moment(connection, self._runner.alive).steps(has_token=has_token)
+            to_start = [self._take(connection, job, verdict) for job, verdict in steps]
+        for each in to_start:
+            if each is not None:
+                self._start(each)
+
+    def _start(self, job: Job) -> None:
+        worker = self._runner.start(job, self._token() if job.needs_token else None)
+        if worker is None:
+            return
+        values = {"id": job.id, "pid": worker.pid, "started": worker.started}
+        with self._database.writing() as connection:  # so that its death is noticed before it has claimed the job
+            query = "UPDATE jobs SET pid = :pid, pid_started = :started WHERE id = :id AND spawned IS NOT NULL"
+            connection.execute(text(f"{query} AND state IN ('queued', 'waiting', 'needs_login')"), values)
 
     def claim(self, job: int, process: ProcessIdentity) -> Job | None:
         """Make `process` the worker of `job`, with the device if it needs that; None if somebody else was first."""
@@ -59,19 +66,20 @@ class Queue:
             row = connection.execute(text("SELECT * FROM jobs WHERE id = :id"), {"id": job}).mappings().first()
             if row is None or row["state"] not in PENDING:
                 return None
-            wanted = as_job(row)
-            if self._judge(connection, wanted, has_token=True).state != "start":
+            moment = read_moment(connection, self._runner.alive)
+            wanted = next(each for each in moment.pending if each.id == job)
+            if moment.judge(wanted, has_token=True).state != "start":
                 connection.execute(text("UPDATE jobs SET spawned = NULL WHERE id = :id"), {"id": job})
                 return None
             connection.execute(
                 text("""
                 UPDATE jobs SET state = 'running', pid = :pid, pid_started = :started, started = :now,
-                    heartbeat = :now, finished = NULL, attempts = attempts + 1, progress_origin = NULL,
+                    heartbeat = :beat, finished = NULL, attempts = attempts + 1, progress_origin = NULL,
                     progress_since = NULL, note = NULL, result = NULL, error = NULL
                 WHERE id = :id"""),
-                {"id": job, "pid": process.pid, "started": process.started, "now": time.time()},
+                {"id": job, "pid": process.pid, "started": process.started, "now": time.time(), "beat": steady()},
             )
-            note_run(connection, job, "started" if wanted.attempts == 0 else "resumed")
+            note_run(connection, job, "started" if row["attempts"] == 0 else "resumed")
             if wanted.lane == "device":
                 write_lease(connection, f"job:{job}", wanted.title, process)
         return self._store.get(job)
@@ -101,8 +109,35 @@ class Queue:
         found = self._store.get(job)
         if found.state in ACTIVE and found.process is not None:
             self._runner.kill(found.process)
-            self._store.finish(job, "stopped")
+            with self._database.writing() as connection:
+                state = connection.execute(text("SELECT state FROM jobs WHERE id = :id"), {"id": job}).scalar_one()
+                if state in ACTIVE:  # otherwise it ended by itself meanwhile, and has said how
+                    end_job(connection, job, "stopped")
         return self._store.get(job)
+
+    def cancel(self, job: int) -> Job:
+        """Take a pending job from the queue.
+
+        Raises:
+            StudioError: ``job.unknown``, or ``job.not_waiting`` if it has begun or ended.
+        """
+        self._store.get(job)
+        with self._database.writing() as connection:
+            state = connection.execute(text("SELECT state FROM jobs WHERE id = :id"), {"id": job}).scalar_one()
+            if state not in PENDING:
+                raise StudioError("job.not_waiting", job=str(job))
+            end_job(connection, job, "stopped")
+        return self._store.get(job)
+
+    def move(self, job: int, way: Way) -> int:
+        """Move a waiting job up or down by one or to the front; returns its place in the queue, from 1.
+
+        Raises:
+            StudioError: ``job.unknown``, or as `studio.jobs.order.move`.
+        """
+        self._store.get(job)
+        with self._database.writing() as connection:
+            return order.move(connection, job, way, self._runner.alive)
 
     def resume(self, job: int) -> Job:
         """Put an ended job back at the end of the queue; a training goes on from its newest whole checkpoint.
@@ -131,72 +166,20 @@ class Queue:
         with self._database.reading() as connection:
             return connection.execute(query).first() is not None
 
-    def _has_work(self) -> bool:
-        # An idle poll must cost one read, not a write transaction.
-        names = ", ".join(f"'{state}'" for state in (*PENDING, *ACTIVE))
-        with self._database.reading() as connection:
-            return connection.execute(text(f"SELECT 1 FROM jobs WHERE state IN ({names}) LIMIT 1")).first() is not None
-
-    def _bury(self, connection: Connection) -> None:
+    def _dead(self, connection: Connection) -> list[Job]:
+        """Running jobs whose worker has gone."""
         rows = connection.execute(text("SELECT * FROM jobs WHERE state IN ('running', 'stopping')")).mappings().all()
-        for job in map(as_job, rows):
-            if job.process is not None and not self._runner.alive(job.process):
-                lost = StudioError("job.lost", job=str(job.id))
-                end_job(connection, job.id, "stopped" if job.stop_requested else "lost", error=lost)
+        return [job for job in map(as_job, rows) if job.process is not None and not self._runner.alive(job.process)]
 
-    def _pending(self, connection: Connection) -> list[Job]:
-        query = text("SELECT * FROM jobs WHERE state IN ('queued', 'waiting', 'needs_login') ORDER BY position")
-        return [as_job(row) for row in connection.execute(query).mappings()]
-
-    def _consider(self, connection: Connection, job: Job) -> bool:
-        """Whether a worker must be started for `job` now; otherwise its row says why not."""
-        if job.spawned is not None and time.time() - job.spawned < SPAWN_SECONDS:
-            return False
-        verdict = self._judge(connection, job, has_token=self._token() is not None)
+    def _take(self, connection: Connection, job: Pending, verdict: Verdict) -> Job | None:
+        """Write a verdict down; the job itself if a worker must be started for it."""
         if verdict.state == "failed":
             end_job(connection, job.id, "failed", error=verdict.error)
-        elif verdict.state == "start":
-            connection.execute(
-                text("UPDATE jobs SET spawned = :now WHERE id = :id"), {"id": job.id, "now": time.time()}
-            )
-        elif (verdict.state, verdict.note) != (job.state, job.note):
-            values = {"id": job.id, "state": verdict.state, "note": verdict.note}
-            connection.execute(text("UPDATE jobs SET state = :state, note = :note WHERE id = :id"), values)
-        return verdict.state == "start"
-
-    def _judge(self, connection: Connection, job: Job, *, has_token: bool) -> _Verdict:
-        for other in job.after:
-            query = text("SELECT state, title FROM jobs WHERE id = :id")
-            state, title = connection.execute(query, {"id": other}).one()
-            if state in ("failed", "lost", "stopped"):
-                error = StudioError("job.needs_other", other=title, other_job=str(other))
-                return _Verdict("failed", error=error)
-            if state != "done":
-                return _Verdict("waiting", note=title)
-        if job.needs_token and not has_token:
-            return _Verdict("needs_login")
-        holder = self._ahead(connection, job)
-        return _Verdict("start") if holder is None else _Verdict("waiting", note=holder)
-
-    def _ahead(self, connection: Connection, job: Job) -> str | None:
-        """The title of what this job waits for in its lane, or None."""
-        if job.lane == "light":
-            count = connection.execute(
-                text(
-                    "SELECT COUNT(*) FROM jobs WHERE lane = 'light' AND id != :id AND (state IN ('running',"
-                    " 'stopping') OR (state IN ('queued', 'waiting') AND spawned > :recent))"
-                ),
-                {"id": job.id, "recent": time.time() - SPAWN_SECONDS},
-            ).scalar_one()
-            return None if count < LIGHT_AT_ONCE else ""
-        lease: Lease | None = read_lease(connection, self._runner.alive)
-        if lease is not None:
-            return lease.title
-        other = connection.execute(
-            text(
-                "SELECT title FROM jobs WHERE lane = 'device' AND id != :id AND state IN ('queued', 'waiting')"
-                " AND spawned > :recent AND position < :position"
-            ),
-            {"id": job.id, "recent": time.time() - SPAWN_SECONDS, "position": job.position},
-        ).scalar()
-        return None if other is None else str(other)
+            return None
+        if verdict.state == "start":
+            values = {"id": job.id, "now": time.time()}
+            query = text("UPDATE jobs SET spawned = :now, pid = NULL WHERE id = :id RETURNING *")
+            return as_job(connection.execute(query, values).mappings().one())
+        said = {"id": job.id, "state": verdict.state, "note": verdict.note}
+        connection.execute(text("UPDATE jobs SET state = :state, note = :note WHERE id = :id"), said)
+        return None

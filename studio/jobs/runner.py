@@ -11,8 +11,8 @@ from studio.jobs.store import Job
 class Runner(Protocol):
     """A place where workers run; `studio.jobs.local` is this machine."""
 
-    def start(self, job: Job, token: str | None) -> None:
-        """Start a worker that will claim `job`; `token` is a Hub token for it, or None."""
+    def start(self, job: Job, token: str | None) -> ProcessIdentity | None:
+        """Start a worker that will claim `job`; `token` is a Hub token for it, or None. Says who it is, if known."""
 
     def alive(self, process: ProcessIdentity) -> bool:
         """Whether exactly this worker still runs."""

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection, RowMapping, bindparam, text
 
 from studio.errors import StudioError
+from studio.jobs.clock import steady
 from studio.jobs.database import Database
 from studio.jobs.diary import note_run
 from studio.jobs.process import ProcessIdentity
@@ -21,11 +22,14 @@ ENDED: tuple[State, ...] = ("stopped", "done", "failed", "lost")
 ACTIVE: tuple[State, ...] = ("running", "stopping")
 PENDING: tuple[State, ...] = ("queued", "waiting", "needs_login")
 
+LONGEST = 90 * 24 * 3600.0
+"""A time left beyond this comes from a job that has hardly begun, and is not told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job. Times are Unix seconds; `progress` runs from 0 to 1; `attempts` counts starts; `error` is
-    ``{"code", "details"}``."""
+    """One job. Times are Unix seconds, `heartbeat` by the worker's `steady` clock; `progress` runs from 0 to 1;
+    `attempts` counts starts; `error` is ``{"code", "details"}``."""
 
     id: int
     kind: str
@@ -104,22 +108,52 @@ class JobStore:
             row = connection.execute(query, {"run": run}).mappings().first()
         return None if row is None else as_job(row)
 
+    def pending(self, limit: int) -> list[Job]:
+        """The first `limit` jobs of the queue, in their order."""
+        query = "SELECT * FROM jobs WHERE state IN ('queued', 'waiting', 'needs_login') ORDER BY position LIMIT :limit"
+        with self.database.reading() as connection:
+            return [as_job(row) for row in connection.execute(text(query), {"limit": limit}).mappings()]
+
+    def ended(self, limit: int, skip: int = 0) -> list[Job]:
+        """Jobs by their end, the last first."""
+        # Rows hold results of many kilobytes: only the chosen ones are sorted whole.
+        chosen = text("""
+            SELECT * FROM jobs WHERE id IN (
+                SELECT id FROM jobs WHERE state IN ('stopped', 'done', 'failed', 'lost')
+                ORDER BY finished DESC, id DESC LIMIT :limit OFFSET :skip
+            ) ORDER BY finished DESC, id DESC""")
+        with self.database.reading() as connection:
+            return [as_job(row) for row in connection.execute(chosen, {"limit": limit, "skip": skip}).mappings()]
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state; states without one are left out."""
+        with self.database.reading() as connection:
+            rows = connection.execute(text("SELECT state, COUNT(*) FROM jobs GROUP BY state"))
+            return {str(state): int(count) for state, count in rows}
+
+    def unmet(self, jobs: Sequence[Job]) -> dict[int, str]:
+        """Titles of the jobs, by id, that `jobs` come after and that are not done."""
+        wanted = sorted({other for job in jobs for other in job.after})
+        query = text("SELECT id, title FROM jobs WHERE id IN :ids AND state != 'done'").bindparams(
+            bindparam("ids", expanding=True)
+        )
+        with self.database.reading() as connection:
+            return {int(row.id): str(row.title) for row in connection.execute(query, {"ids": wanted})}
+
     def report(self, job: int, fraction: float, note: str) -> None:
         """Keep how far a running job is; the time left follows from the first fraction it told."""
         query = text("""
             UPDATE jobs SET progress = :fraction, note = :note, heartbeat = :now,
                 progress_origin = COALESCE(progress_origin, :fraction), progress_since = COALESCE(progress_since, :now)
             WHERE id = :id""")
-        values = {"id": job, "fraction": min(max(fraction, 0.0), 1.0), "note": note, "now": time.time()}
+        values = {"id": job, "fraction": min(max(fraction, 0.0), 1.0), "note": note, "now": steady()}
         with self.database.writing() as connection:
             connection.execute(query, values)
 
     def beat(self, job: int) -> bool:
         """Say that the job is alive; answers whether somebody asked it to stop."""
         with self.database.writing() as connection:
-            connection.execute(
-                text("UPDATE jobs SET heartbeat = :now WHERE id = :id"), {"id": job, "now": time.time()}
-            )
+            connection.execute(text("UPDATE jobs SET heartbeat = :now WHERE id = :id"), {"id": job, "now": steady()})
             row = connection.execute(text("SELECT stop_requested FROM jobs WHERE id = :id"), {"id": job}).first()
         return row is None or bool(row[0])
 
@@ -224,6 +258,8 @@ def _eta(row: RowMapping) -> float | None:
     if row["state"] not in ACTIVE or row["progress_since"] is None:
         return None
     gained = row["progress"] - row["progress_origin"]
-    if gained <= 0:
+    elapsed = row["heartbeat"] - row["progress_since"]  # both by the worker's steady clock
+    if gained <= 0 or elapsed < 0:
         return None
-    return float((row["heartbeat"] - row["progress_since"]) * (1 - row["progress"]) / gained)
+    left = float(elapsed * (1 - row["progress"]) / gained)
+    return left if left < LONGEST else None

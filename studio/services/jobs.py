@@ -1,20 +1,17 @@
-"""What a user can do with jobs: look, stop, end, resume, and read their logs."""
+"""What a user can do with jobs: look, put in order, cancel, stop, end and resume."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from studio.auth import owner_only
 from studio.errors import StudioError
-from studio.i18n import duration_text, explain, say, sentences
-from studio.jobs.local import log_path
+from studio.i18n import duration_text, explain, number, say, sentences
+from studio.jobs.order import WAYS
 from studio.jobs.store import ACTIVE, ENDED, PENDING, Job
 from studio.services.studio import Studio
-
-TAIL_BYTES = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +29,14 @@ class JobView:
     run: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many jobs there are."""
+
+    waiting: int
+    ended: int
+
+
 @owner_only
 def advance(studio: Studio) -> None:
     """Look at the queue and move it on."""
@@ -43,6 +48,67 @@ def listing(studio: Studio, *, active_only: bool = False, limit: int = 50) -> li
     """Jobs, newest first."""
     states = (*PENDING, *ACTIVE) if active_only else None
     return studio.jobs.listing(states=states, limit=limit)
+
+
+@owner_only
+def under_way(studio: Studio) -> list[Job]:
+    """Jobs that run now, the first started first."""
+    return sorted(studio.jobs.listing(states=ACTIVE), key=lambda job: (job.started or 0.0, job.id))
+
+
+@owner_only
+def queue(studio: Studio, limit: int) -> list[Job]:
+    """The first `limit` jobs that wait, in the order in which their turn comes."""
+    return studio.jobs.pending(limit)
+
+
+@owner_only
+def history(studio: Studio, limit: int, page: int = 1) -> list[Job]:
+    """Jobs by their end, the last first: the `page`-th so many, from 1."""
+    return studio.jobs.ended(limit, max(page - 1, 0) * limit)
+
+
+@owner_only
+def count(studio: Studio) -> Count:
+    """How many jobs wait and how many have ended."""
+    found = studio.jobs.counts()
+    return Count(sum(found.get(state, 0) for state in PENDING), sum(found.get(state, 0) for state in ENDED))
+
+
+@owner_only
+def unmet(studio: Studio, found: Sequence[Job]) -> dict[int, str]:
+    """Titles, by id, of the jobs that some of `found` come after and that are not done yet."""
+    return studio.jobs.unmet(found)
+
+
+@owner_only
+def move(studio: Studio, job: int, way: str) -> int:
+    """Move a waiting job ``up`` or ``down`` by one, or to be ``first`` as far as what it needs allows.
+
+    Returns:
+        Its new place in the queue, from 1.
+
+    Raises:
+        StudioError: ``job.unknown``, ``job.no_such_way``, ``job.not_waiting``, ``job.must_follow`` or
+            ``job.must_precede``.
+    """
+    if way not in WAYS:
+        raise StudioError("job.no_such_way", way=way, ways=", ".join(WAYS))
+    place = studio.queue.move(job, way)
+    studio.queue.advance()
+    return place
+
+
+@owner_only
+def cancel(studio: Studio, job: int) -> Job:
+    """Take a waiting job from the queue; what needs it fails and says so.
+
+    Raises:
+        StudioError: ``job.unknown`` or ``job.not_waiting``.
+    """
+    cancelled = studio.queue.cancel(job)
+    studio.queue.advance()
+    return cancelled
 
 
 @owner_only
@@ -134,18 +200,34 @@ def note(locale: str, job: Job) -> str:
 
 
 @owner_only
-def log_tail(studio: Studio, job: Job, lines: int = 40) -> list[str]:
-    """The last lines of a job's log; progress bars that overwrite themselves show only their last state."""
-    path = log_path(studio.settings, job)
-    if not path.exists():
-        return []
-    return tail(path, lines)
+def rate_text(studio: Studio, locale: str, job: Job) -> str:
+    """How fast a running job goes: tokens a second of a training, else how much of it a minute; empty if unknown."""
+    if job.state not in ACTIVE:
+        return ""
+    if job.kind == "train" and job.run is not None:
+        row = studio.metrics.latest(job.run)
+        if row is not None and row.tokens_per_second:
+            return say(locale, "jobs.rate_tokens", value=number(locale, row.tokens_per_second, 0))
+    if not job.eta_seconds:
+        return ""
+    a_minute = 100 * (1 - job.progress) / job.eta_seconds * 60
+    percent = say(locale, "progress.percent", percent=number(locale, a_minute, 0 if a_minute >= 10 else 1))
+    return say(locale, "jobs.rate_share", percent=percent)
 
 
-def tail(path: Path, lines: int) -> list[str]:
-    """The last `lines` of a text file, reading no more than `TAIL_BYTES`."""
-    with path.open("rb") as file:
-        file.seek(0, 2)
-        file.seek(max(0, file.tell() - TAIL_BYTES))
-        text = file.read().decode("utf8", errors="replace")
-    return [line.rsplit("\r", 1)[-1] for line in text.rstrip().split("\n")][-lines:]
+def after_text(locale: str, job: Job, titles: Mapping[int, str]) -> str:
+    """What a waiting job comes after, of what is still to be done; empty if nothing."""
+    named = [
+        say(locale, "jobs.quoted", title=_isolated(title)) for other, title in titles.items() if other in job.after
+    ]
+    return say(locale, "jobs.after", titles=say(locale, "jobs.comma").join(named)) if named else ""
+
+
+def ended_text(locale: str, job: Job) -> str:
+    """One sentence on how a job ended, for somebody who looks elsewhere."""
+    return say(locale, f"jobs.ended.{job.state}", kind=say(locale, f"kinds.{job.kind}"), title=_isolated(job.title))
+
+
+def _isolated(title: str) -> str:
+    # Its letters do not decide the direction of the sentence around it.
+    return f"\u2068{title}\u2069"

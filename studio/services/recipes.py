@@ -44,7 +44,13 @@ def names(*, with_variants: bool = False) -> list[str]:
 
 
 def find(name_or_path: str) -> tuple[Path, str]:
-    """File and variant of a preset's name or a YAML file's path, either with ``:VARIANT`` behind it."""
+    """File and variant of a preset's name or a YAML file's path, either with ``:VARIANT`` behind it.
+
+    Raises:
+        StudioError: ``recipe.missing`` for no name at all.
+    """
+    if not name_or_path:
+        raise StudioError("recipe.missing", file="")
     if (path := Path(name_or_path).expanduser()).is_file():
         return path, ""
     name, _, variant = name_or_path.partition(":")

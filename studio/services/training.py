@@ -19,7 +19,7 @@ from studio.models.reference import parse_reference
 from studio.recipe_changes import check_recipe
 from studio.recipe_problems import problems
 from studio.recipes import Recipe, dump_recipe, load_recipe, parse_recipe
-from studio.services import branching, datasets, jobs, models, recipes, runs, words
+from studio.services import branching, datasets, jobs, logs, models, recipes, runs, words
 from studio.services.branching import Branch
 from studio.services.studio import Studio
 from studio.tokenizer.families import read_family
@@ -246,8 +246,7 @@ def answers_in(folder: Path) -> list[Answer]:
 @owner_only
 def log_lines(studio: Studio, run: str, lines: int = 12) -> list[str]:
     """The last lines of a run's log."""
-    path = studio.settings.runs / Path(run).name / "log.txt"
-    return jobs.tail(path, lines) if path.exists() else []
+    return logs.tail_of(studio, studio.settings.runs / Path(run).name / "log.txt", lines)
 
 
 @owner_only

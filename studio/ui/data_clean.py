@@ -151,9 +151,10 @@ def preset_updates(locale: str, kind: Kind) -> list[Any]:
 
 
 def _preset_of(locale: str, preset: str) -> list[Any]:
+    plan = _plan(preset)
     notes = [f"clean.preset_info.{preset}", *(["clean.verse_note"] if preset == "documents" else [])]
     about = parts.join(parts.paragraph(say(locale, note), soft=True) for note in notes)
-    rules = gr.update(choices=_rules(locale, preset), value=[rule.name for rule in _plan(preset).rules if rule.on])
+    rules = gr.update(choices=_rules(locale, preset), value=[rule.name for rule in plan.rules if rule.on])
     return [about, rules, _thresholds(preset)]
 
 
@@ -170,7 +171,10 @@ def _names(preset: str) -> list[str]:
 
 
 def _plan(preset: str) -> Plan:
-    return next(plan for name, plan in PLANS.items() if name == preset)
+    found = next((plan for name, plan in PLANS.items() if name == preset), None)
+    if found is None:
+        raise StudioError("clean.no_such_preset", preset=preset, presets=", ".join(PLANS))
+    return found
 
 
 def _thresholds(preset: str) -> str:

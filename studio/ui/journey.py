@@ -14,6 +14,7 @@ from studio.ui import (
     chat_tab,
     data_tab,
     history_tab,
+    jobs_tab,
     models_tab,
     settings_tab,
     start_tab,
@@ -23,6 +24,7 @@ from studio.ui import (
 )
 from studio.ui.door import Gate, build_door
 from studio.ui.entrance import ENTER, LEAVE
+from studio.ui.logs import log_routes
 from studio.ui.shell import Tabs, Way, build_site
 from studio.ui.train_form import Form
 from studio.ui.visitor_site import build_visitors
@@ -45,6 +47,7 @@ def journey() -> Tabs:
         ("train", train),
         ("chat", chat_tab.build),
         ("models", models_tab.build),
+        ("jobs", jobs_tab.build),
         ("history", history),
         ("settings", settings_tab.build),
     )
@@ -60,7 +63,7 @@ def build_owners(studio: Studio) -> FastAPI:
     """The owner's pages, for those whom the door lets in."""
     panels = {
         name: panel
-        for tab in (start_tab, data_tab, vocabulary_tab, train_board, chat_tab, models_tab, history_tab, settings_tab)
+        for tab in (start_tab, data_tab, vocabulary_tab, train_board, chat_tab, models_tab, jobs_tab, history_tab)
         for name, panel in tab.panels(studio).items()
     }
     return build_site(
@@ -70,7 +73,7 @@ def build_owners(studio: Studio) -> FastAPI:
         panels=panels,
         curves=lambda run, after: training.curves(studio, run or training.current(studio) or "", after),
         way=_way(studio.settings, "out"),
-        routes=history_tab.routes(studio),
+        routes=[*history_tab.routes(studio), *log_routes(studio)],
     )
 
 

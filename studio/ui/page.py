@@ -125,6 +125,7 @@ def head(locale: str) -> str:
         "uploadLimit": UPLOAD_LIMIT,
         "tooLarge": say(locale, "upload.too_large", limit=bytes_text(locale, UPLOAD_LIMIT)),
         "toasts": {kind: say(locale, f"toast.{key}") for kind, key in _TOASTS.items()},
+        "notify": {word: say(locale, f"jobs.notify_{word}") for word in ("unable", "denied", "dismissed")},
         "plotly": version("plotly"),
         "plot": {word: say(locale, f"plot.{key}") for key, word in _PLOTLY_WORDS.items()},
     }

@@ -1,4 +1,4 @@
-"""The settings tab: Hub login, what the workspace holds, all jobs."""
+"""The settings tab: Hub login, what the workspace holds, what is shared."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import gradio as gr
 
 from studio.i18n import bytes_text, say
 from studio.password import is_open
-from studio.services import account, jobs, sharing, start
+from studio.services import account, sharing, start
 from studio.services.studio import Studio
 from studio.ui import parts
 from studio.ui.handlers import guarded, inform
 from studio.ui.parts import Markup
-from studio.ui.widgets import PLAIN, fresh_block, html_block, live_panel, pulse
+from studio.ui.widgets import PLAIN, fresh_block, html_block, pulse
 
-PANEL = "all_jobs"
-JOBS_SHOWN = 15
 CHOICES_SECONDS = 4.0
 
 
@@ -36,25 +34,6 @@ def login_view(locale: str, studio: Studio) -> Markup:
     )
 
 
-def jobs_view(locale: str, studio: Studio) -> Markup:
-    """The newest jobs with their states."""
-    views = [jobs.view(locale, job) for job in jobs.listing(studio, limit=JOBS_SHOWN)]
-    if not views:
-        return parts.card(say(locale, "settings.jobs"), parts.paragraph(say(locale, "settings.jobs_empty"), soft=True))
-    rows = [
-        [parts.code(view.id), say(locale, f"kinds.{view.kind}"), parts.code(view.title),
-         parts.status_pill(locale, view.state), view.message]
-        for view in views
-    ]  # fmt: skip
-    headers = [say(locale, f"settings.job.{name}") for name in ("id", "kind", "title", "state", "message")]
-    return parts.card(say(locale, "settings.jobs"), parts.table(rows, headers, rtl=locale == "fa"))
-
-
-def panels(studio: Studio) -> dict[str, Any]:
-    """The live parts of the screen."""
-    return {PANEL: lambda locale, _: jobs_view(locale, studio)}
-
-
 def build(locale: str, studio: Studio) -> None:
     """The screen."""
     html_block(parts.heading(say(locale, "settings.title")))
@@ -72,7 +51,6 @@ def build(locale: str, studio: Studio) -> None:
             use = fresh_block(lambda: workspace_view(locale, studio), api_name="workspace")
             refresh = gr.Button(say(locale, "settings.refresh"), scale=0)
     _sharing(locale, studio)
-    live_panel(PANEL, elem_id="jobs")
 
     def keep(given: str) -> tuple[str, str]:
         account.set_token(studio, given)

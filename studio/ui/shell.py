@@ -15,6 +15,7 @@ from studio.i18n import LOCALES, say
 from studio.settings import UPLOAD_LIMIT, Settings
 from studio.ui import parts
 from studio.ui.assets import asset_routes
+from studio.ui.border import hold
 from studio.ui.live import Curves, Panel, live_routes, register_endpoints
 from studio.ui.page import Page, preferred_locale
 from studio.ui.theme import studio_theme
@@ -26,7 +27,7 @@ Build = Callable[[str, Any], None]
 Tabs = Sequence[tuple[str, Build]]
 """Keys and builders in the order of the journey; the label of a key is ``tabs.KEY``."""
 
-APART = ("history", "settings")
+APART = ("jobs", "history", "settings")
 STATUS = "status"
 """The panel of this name, if there is one, stands in the header: what is running now."""
 
@@ -104,6 +105,7 @@ def build_app(
                 with tab, gr.Column(elem_classes=["screen"]):
                     build(locale, services)
         register_endpoints(locale, panels, curves)
+    hold(app, locale)
     return app
 
 

@@ -39,6 +39,9 @@ PANELS = (
     "bases",
     "merges",
     "all_jobs",
+    "job",
+    "past_jobs",
+    "ended",
     "vocabulary_base",
     "learning",
     "starts",
@@ -48,11 +51,11 @@ PANELS = (
 TEXT = "text\nسارا به باغ رفت\nکتاب خوب است\n"
 EVENTS = ("click", "change", "input", "submit", "tick", "upload", "select", "blur", "then", "success")
 CLOCKS = {"data_names", "mix_choices", "vocabulary_choices", "runs", "chat_choices", "merge_choices", "shareable",
-          "history_runs"}  # fmt: skip
+          "history_runs", "job_choices"}  # fmt: skip
 ON_OPENING = {"shared", "expected_time", "device", "token", "workspace", "estimate_open"}
 FOLLOWING = {"data_preset", "vocabulary_base_of", "vocabulary_name", "vocabulary_keep", "starts_of"}
 AT_ONCE = {"vocabulary_size", "mix_shares", "show_run", "chat_stop", "chat_clear", "disk_use", "history_find",
-           "history_newer", "history_older", "history_cancel"}  # fmt: skip
+           "history_newer", "history_older", "history_cancel", "job_show", "jobs_page"}  # fmt: skip
 ROUND_THE_QUEUE = CLOCKS | ON_OPENING | FOLLOWING | AT_ONCE
 
 
@@ -392,6 +395,8 @@ def test_refusals_speak_the_language_of_the_page(page: Page, tmp_path: Path) -> 
         page.sentence("chat.bad_knob", key="top_p", fault="less_than_equal", bound=1.0): (
             "chat", ("starter:smollm2-135m", "", [], [], "سلام", "", 0.7, 7, 8, 1),
         ),
+        page.sentence("job.none_chosen"): ("job_up", (None,)),
+        page.sentence("job.unknown", job="999999"): ("job_stop", ("999999",)),
         page.sentence("recipe.invalid", key="stages.0.budget.steps", fault="greater_than_equal", bound=1): (
             "run", form(budget=0),
         ),

@@ -17,6 +17,7 @@ from gradio_client.exceptions import AppError
 
 from studio import password
 from studio.i18n import LOCALES
+from studio.jobs.store import NewJob
 from studio.services.studio import open_studio
 from studio.settings import Settings
 from studio.ui.journey import build_owners
@@ -140,9 +141,30 @@ def test_the_owners_handlers_cannot_be_called_by_name_or_number(live: LiveStudio
 
 
 def test_live_panels_are_the_owners(live: LiveStudio, cookie: str) -> None:
-    for name in ("board", "all_jobs", "curves", "health", "status", "answers", "report"):
+    for name in ("board", "all_jobs", "job", "ended", "curves", "health", "status", "answers", "report"):
         assert ask(live, f"/live/{name}?locale=en")[0] == 404
         assert ask(live, f"/live/{name}?locale=en", cookie=cookie)[0] == 200
+
+
+def test_logs_are_the_owners(live: LiveStudio, cookie: str) -> None:
+    token = "hf_" + "a" * 30
+    studio = open_studio(Settings(live.workspace))
+    job = studio.jobs.add(NewJob("import", "one", {}))
+    studio.jobs.finish(job, "done")
+    file = studio.settings.logs / f"job-{job}.txt"
+    file.write_text(f"سلام token={token}\n 1%|\r99%|\r\n" + "a long log\n" * 50_000, encoding="utf8")
+    for headers in ({}, {"cookie": "studio_login=guessed"}):
+        status, _, body = ask(live, f"/log/{job}", **headers)
+        assert (status, b"long" in body) == (404, False)
+    status, headers, body = ask(live, f"/log/{job}", cookie=cookie)
+    lines = body.decode().splitlines()
+    assert (status, len(lines), lines[:2], token in body.decode()) == (200, 50_002, ["سلام token=•••", "99%|"], False)
+    assert headers["content-type"] == "text/plain; charset=utf-8"
+    assert headers["content-disposition"] == f'attachment; filename="job-{job}.txt"'
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "content-length" not in headers, "it is streamed"
+    for wrong in ("99999", "9" * 40, "-1", "1.0", f"{job}/..", "../owner.json", "%2e%2e%2fowner.json", ""):
+        assert ask(live, f"/log/{wrong}", cookie=cookie)[0] == 404, wrong
 
 
 def test_visitors_meet_refusals_in_their_language(live: LiveStudio) -> None:

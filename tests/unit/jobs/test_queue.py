@@ -15,9 +15,9 @@ import pytest
 from studio.errors import StudioError
 from studio.jobs.database import Database
 from studio.jobs.lease import Leases
-from studio.jobs.process import ProcessIdentity, current_process, is_alive
+from studio.jobs.process import ProcessIdentity, current_process, identity_of, is_alive
 from studio.jobs.queue import Queue
-from studio.jobs.store import Job, JobStore, NewJob
+from studio.jobs.store import ENDED, Job, JobStore, NewJob
 
 
 class NotingRunner:
@@ -50,9 +50,7 @@ def sleeper() -> subprocess.Popen[bytes]:
 
 
 def identity(process: subprocess.Popen[bytes]) -> ProcessIdentity:
-    import psutil
-
-    return ProcessIdentity(process.pid, psutil.Process(process.pid).create_time())
+    return identity_of(process.pid)
 
 
 def device_job(title: str, after: tuple[int, ...] = ()) -> NewJob:
@@ -76,6 +74,57 @@ def test_a_claim_is_one_transaction(store: JobStore) -> None:
         thread.join()
     assert len(won) == 1
     assert store.get(job).attempts == 1
+
+
+def test_many_who_look_and_claim_at_once_run_every_job_once(tmp_path: Path) -> None:
+    """Eight threads, each with a database of its own, as apps, workers and commands have."""
+    path, runs, barrier = tmp_path / "studio.db", [], threading.Barrier(8)
+    first = JobStore(Database(path))
+    jobs = [first.add(NewJob("fetch", str(number), {})) for number in range(12)]
+    first.database.close()
+
+    def work() -> None:
+        store = JobStore(Database(path))
+        queue = Queue(store, NotingRunner())
+        barrier.wait()
+        while any(store.get(job).state not in ENDED for job in jobs):
+            queue.advance()
+            for job in jobs:
+                if queue.claim(job, current_process()) is not None:
+                    runs.append(job)
+                    store.finish(job, "done")
+        store.database.close()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(runs) == jobs
+
+
+def test_a_waiting_job_is_cancelled_and_one_that_runs_is_not(store: JobStore) -> None:
+    queue = Queue(store, NotingRunner())
+    first, second = store.add(NewJob("fetch", "first", {})), store.add(device_job("second", after=(1,)))
+    assert queue.claim(first, current_process()) is not None
+    with pytest.raises(StudioError, match=r"job\.not_waiting"):
+        queue.cancel(first)
+    assert store.get(first).state == "running"
+    assert queue.cancel(second).state == "stopped"
+    with pytest.raises(StudioError, match=r"job\.not_waiting"):
+        queue.cancel(second)
+
+
+def test_what_ended_by_itself_is_not_called_ended_by_force(store: JobStore) -> None:
+    class Late(NotingRunner):
+        def kill(self, process: ProcessIdentity) -> None:
+            store.finish(job, "done", result={"rows": 3})
+
+    job = store.add(NewJob("fetch", "one", {}))
+    queue = Queue(store, Late())
+    queue.claim(job, current_process())
+    assert queue.kill(job).state == "done"
+    assert store.get(job).result == {"rows": 3}
 
 
 def test_only_one_job_has_the_device_and_the_other_says_for_whom_it_waits(store: JobStore) -> None:
@@ -198,8 +247,8 @@ def test_time_left_follows_from_what_was_done_since_the_first_report(
     queue = Queue(store, NotingRunner())
     job = store.add(NewJob("fetch", "one", {}))
     queue.claim(job, current_process())
-    clock = time.time()
-    monkeypatch.setattr(time, "time", lambda: clock)
+    clock = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
     store.report(job, 0.2, "progress.x")
     clock += 10
     store.report(job, 0.6, "progress.x")
