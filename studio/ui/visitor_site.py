@@ -39,7 +39,9 @@ def build_visitors(studio: Studio, way: Way | None) -> FastAPI:
 
 def _build_chat(locale: str, studio: Studio, pace: Pace) -> None:
     html_block(parts.heading(say(locale, "chat.title"), say(locale, "visit.lead")))
-    model = gr.Dropdown(_models(studio), label=say(locale, "visit.model"), interactive=True, elem_id="visit-model")
+    found = _models(studio)
+    model = gr.Dropdown(found, label=say(locale, "visit.model"), info=_info(locale, found), interactive=True,
+                        elem_id="visit-model")  # fmt: skip
     with gr.Row(equal_height=True):
         sides = [chat_tab.side(locale, name) for name in ("base", "adapted")]
     about = html_block(elem_id="chat-notice")
@@ -76,7 +78,8 @@ def _build_chat(locale: str, studio: Studio, pace: Pace) -> None:
 
     def refresh(held: str | None) -> dict[str, Any]:
         found = _models(studio)
-        return follow_choices(found, held if held in found else next(iter(found), None), held)
+        chosen = held if held in found else next(iter(found), None)
+        return {**follow_choices(found, chosen, held), "info": _info(locale, found)}
 
     gr.on(
         [send.click, prompt.submit], guarded(locale, answer), [model, *histories, prompt],
@@ -92,6 +95,10 @@ def _build_chat(locale: str, studio: Studio, pace: Pace) -> None:
 
 def _models(studio: Studio) -> list[str]:
     return visiting.models(studio)
+
+
+def _info(locale: str, found: list[str]) -> str:
+    return "" if found else say(locale, "visit.no_models")
 
 
 def _columns(
