@@ -36,7 +36,8 @@ from studio.ui.train_draft import Draft  # noqa: E402
 from tests.live import LiveStudio  # noqa: E402
 from tests.past import make_run, measure  # noqa: E402
 
-LIMIT = 500.0  # milliseconds, of the page and of each of its handlers
+LIMIT = 500.0  # milliseconds, of the page and of each answer to the history's tab
+OTHERS = "other tabs"  # told beside it, and held to nothing
 STAGES = 3
 
 
@@ -133,7 +134,8 @@ def main() -> int:
                 print(f"{name:28} first {first:8.1f} ms   median {middle:8.1f} ms   p95 {slow:8.1f} ms", flush=True)
         finally:
             live.close()
-    late = [name for name, found in figures.items() if found["p95"] > LIMIT]
+    own = {name: found for name, found in figures.items() if not name.startswith(OTHERS)}
+    late = [name for name, found in own.items() if found["p95"] > LIMIT]
     print(
         f"{options.runs} runs of {STAGES * options.steps} steps; over {LIMIT:.0f} ms: {', '.join(late) or 'nothing'}"
     )
