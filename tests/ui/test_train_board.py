@@ -114,3 +114,15 @@ def test_a_held_out_figure_reaches_a_page_that_has_every_step(studio: Studio) ->
     later = training.curves(studio, "r", again["token"])
     assert (later["replace"], later["series"]["loss"]["x"], "bits_fa" in later["series"]) == (False, [4], False)
     assert later["token"] < 2**53
+
+
+def test_a_recipe_is_read_once_and_again_when_it_changed(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    load = training.load_recipe
+    monkeypatch.setattr(training, "load_recipe", lambda path: read.append(path) or load(path))
+    before = training.get(studio, "r").recipe.seed
+    assert training.get(studio, "r").recipe.seed == before
+    assert len(read) == 1
+    file = studio.settings.runs / "r" / "recipe.yaml"
+    file.write_text(file.read_text(encoding="utf8").replace(f"seed: {before}", "seed: 77"), encoding="utf8")
+    assert training.get(studio, "r").recipe.seed == 77
