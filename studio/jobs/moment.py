@@ -157,9 +157,8 @@ def read_pending(connection: Connection, alive: Callable[[ProcessIdentity], bool
 
 
 def _starting(row: Row[Any], now: float, alive: Callable[[ProcessIdentity], bool]) -> bool:
-    since: float = abs(
-        now - row.spawned
-    )  # either way: a clock set back by hours would otherwise hold the job for as long
+    # Either way: a clock set back by hours would otherwise hold the job for as long.
+    since: float = abs(now - row.spawned)
     if row.pid is None or since < AGAIN_SECONDS or alive(ProcessIdentity(row.pid, row.pid_started)):
         return since < SPAWN_SECONDS
     return False

@@ -113,6 +113,18 @@ def test_a_line_without_end_takes_little_memory_and_shows_no_half_of_a_secret(fi
     assert "word42" not in first
 
 
+def test_what_was_read_after_a_cut_is_left_out_to_the_end_of_the_line(file: Path) -> None:
+    """The second half of a token at the edge of a piece, with room for it in what the cut had left."""
+    begin = "word " * ((LONGEST - 6000) // 5)
+    edge = LONGEST + log.CHUNK_BYTES
+    filler = "x" * (edge - len(begin) - 8) + " "
+    file.write_text(begin + filler + PLAIN + " end " + "y" * 2 * log.CHUNK_BYTES + "\nnext\n")
+    first, second = b"".join(whole(file, [PLAIN])).decode().splitlines()
+    assert second == "next"
+    assert "word42" not in first
+    assert first.endswith("word")
+
+
 @pytest.fixture
 def studio(tmp_path: Path) -> Studio:
     opened = open_studio(Settings(tmp_path / "workspace"))
