@@ -27,7 +27,7 @@ $(VENV)/.test-installed: requirements-test.txt requirements.txt
 	@touch $@
 
 test: test-setup
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 3
 
 lint: test-setup
 	$(BIN)/ruff check .

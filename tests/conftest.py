@@ -10,11 +10,11 @@ from xdist.scheduler import LoadScopeScheduling
 import studio.settings  # noqa: F401 - its environment must stand before torch is imported
 from tests.tiny import tiny_model as tiny_model
 
-GROUPS = {"browser": "pages", "ui": "pages", "real": "models"}
+GROUPS = {"browser": "pages", "ui": "handlers", "real": "models"}
 
 
 class Groups(LoadScopeScheduling):
-    """Pages in one process, real models in the other; unit tests fill whichever is free.
+    """Browsers in one process, live handlers in another, real models in a third; unit tests fill whichever is free.
 
     Browsers beside browsers, and models beside models, would slow each other until their time limits. (xdist's own
     ``loadgroup`` writes to a field of test ids that pytest 9.2 no longer reads.)
@@ -25,5 +25,5 @@ class Groups(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
-    """What ``pytest --numprocesses 2`` spreads the tests with."""
+    """What ``pytest --numprocesses 3`` spreads the tests with."""
     return Groups(config, log)

@@ -138,9 +138,8 @@ def test_a_job_is_chosen_moved_and_cancelled(
     log.write_text("first line\nlast line hf_aaaaaaaaaaaaaaaaaaaaaaa\n")
     page = open_page(f"{studio_live.address}/{locale}/?tab=jobs", "de-DE")
     expect(page.locator("#jobs")).to_contain_text(f"two-{locale}", timeout=10_000)
-    field = page.locator("#job-choice input").first
-    field.fill(str(second))
-    field.press("Enter")
+    page.locator("#job-choice input").first.click()
+    page.get_by_role("option").filter(has_text=f"two-{locale}").first.click()
     expect(page.locator("#job")).to_contain_text("last line hf_•••", timeout=10_000)
     expect(page.locator("#job-stop")).to_be_disabled()
     page.locator("#job-up").click()
