@@ -90,13 +90,13 @@
 
   function traces(panel, runs, titles, weight, labels) {
     const drawn = [];
-    const many = Object.keys(runs).length > 1 || panel.series.filter((name) => Object.values(runs).some((run) => run.series[name])).length > 1;
-    Object.entries(runs).forEach(([id, { series }], atRun) => {
+    const many = runs.length > 1 || panel.series.filter((name) => runs.some(([, run]) => run.series[name])).length > 1;
+    runs.forEach(([id, { series }], atRun) => {
       const run = plain(titles[id] ?? id);
       panel.series.forEach((name, atSeries) => {
         const points = series[name];
         if (!points) return;
-        const alone = Object.keys(runs).length === 1;
+        const alone = runs.length === 1;
         const color = palette()[(alone ? atSeries : atRun) % 6];
         const dash = alone || atSeries === 0 ? "solid" : "dot";
         const title = alone ? labels.series[name] : panel.series.length === 1 ? run : `${run} · ${labels.series[name]}`;
@@ -133,18 +133,19 @@
     async function draw() {
       const Plotly = await plotly();
       const weight = Number(slider.value) ** 0.5; // the slider's middle should smooth half as strongly as its end
-      const known = Object.values(runs).some((run) => Object.keys(run.series).length);
+      const here = asked.filter((run) => runs[run]).map((run) => [run, runs[run]]); // as chosen, not as answered
+      const known = here.some(([, run]) => Object.keys(run.series).length);
       box.classList.toggle("empty-curves", !known);
       waiting.textContent = asked.length ? labels.waiting : labels.none;
       if (!known) return;
-      const starts = new Set(Object.values(runs).map((run) => JSON.stringify(run.stages)));
-      const stages = starts.size === 1 ? Object.values(runs)[0].stages : []; // where runs differ, no line would be true
+      const starts = new Set(here.map(([, run]) => JSON.stringify(run.stages)));
+      const stages = starts.size === 1 ? here[0][1].stages : []; // where runs differ, no line would be true
       const line = getComputedStyle(document.documentElement).getPropertyValue("--line-strong").trim();
       const shapes = stages.slice(1).map(({ start }) => ({
         type: "line", x0: start, x1: start, yref: "paper", y0: 0, y1: 1, line: { color: line, width: 1, dash: "dot" },
       }));
       places.forEach(({ panel, figure }) => {
-        const drawn = traces(panel, runs, titles, weight, labels);
+        const drawn = traces(panel, here, titles, weight, labels);
         figure.hidden = !drawn.length;
         if (!drawn.length) return;
         const last = drawn.findLast((trace) => trace.hoverinfo !== "skip");

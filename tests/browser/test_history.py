@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -92,6 +93,8 @@ def name(page: Page, locale: str) -> None:
 
 def compare(page: Page, locale: str) -> None:
     expect(page.locator("#compared-curves .waiting")).to_have_text(say(locale, "history.compare_none"))
+    first = re.compile(rf"live/curves.*subject={OLD}\b")
+    page.route(first, lambda route: (time.sleep(1), route.continue_()), times=1)  # the second chosen answers first
     for run in (OLD, NEW):
         choose(page, "#compared", run)
     place = "#compared-curves [data-panel=bits] .plot"
