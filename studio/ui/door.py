@@ -24,6 +24,7 @@ from studio.i18n import LOCALES, as_locale, say
 from studio.password import Logins, has_password
 from studio.settings import LOOPBACK, Settings
 from studio.ui.entrance import LOGIN_COOKIE, entrance_routes
+from studio.ui.named_files import NamedFiles
 from studio.ui.page import preferred_locale
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
@@ -123,8 +124,8 @@ def build_door(settings: Settings, owners: FastAPI, visitors: FastAPI | None, ga
     door.router.routes.extend(entrance_routes(settings, gate.logins))
     uploads = settings.uploads.resolve()
     inner = {
-        "owner": _OwnersFiles(owners, uploads),
-        "visitor": _away(settings) if visitors is None else _VisitorsPaths(visitors),
+        "owner": _OwnersFiles(NamedFiles(owners, uploads), uploads),
+        "visitor": _away(settings) if visitors is None else _VisitorsPaths(NamedFiles(visitors, None)),
     }
 
     async def enter(scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 from studio import password
 from studio.settings import Settings, Space
 from studio.ui.door import Gate, build_door, is_foreign, is_visitors, owns
+from studio.ui.named_files import BODY_LIMIT
 
 PASSWORD = "یک گذرواژهٔ بلند"
 
@@ -116,6 +118,10 @@ def site(name: str) -> FastAPI:
     async def answer(path: str, request: Request) -> PlainTextResponse:
         return PlainTextResponse(f"{name} {request.url.path}", headers={"access-control-allow-origin": "*"})
 
+    @made.post("/{path:path}")
+    async def weigh(path: str, request: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"{name} {len(await request.body())}")
+
     return made
 
 
@@ -171,6 +177,35 @@ def test_the_owners_pages_get_uploads_and_no_other_file(tmp_path: Path) -> None:
         "http://127.0.0.1/", "%00",
     ):  # fmt: skip
         assert status(path) == 404, path
+
+
+def test_a_call_names_uploads_and_no_other_file(tmp_path: Path) -> None:
+    """Gradio would open and copy what is named, whatever the event makes of it."""
+    settings = Settings(tmp_path / "workspace", host="0.0.0.0")
+    settings.uploads.mkdir(parents=True)
+    password.set_password(settings, PASSWORD)
+    (settings.uploads / "a.txt").write_text("mine")
+    (settings.uploads / "link.txt").symlink_to(settings.database)
+    client = door(settings)
+
+    def status(path: object, **more: Any) -> int:
+        file = {"path": str(path), "meta": {"_type": "gradio.FileData"}, **more}
+        body = json.dumps({"data": ["x", [{"deep": file}]]}).replace("gradio", "\\u0067radio")
+        return client.post("/fa/gradio_api/call/talk", content=body).status_code
+
+    assert status(settings.uploads / "a.txt") == 400, "a visitor has uploaded nothing"
+    client.post("/enter", data={"password": PASSWORD})
+    assert status(settings.uploads / "a.txt") == 200
+    for path in (
+        settings.database, settings.uploads / "link.txt", f"{settings.uploads}/../studio.db", "studio.db",
+        "/etc/passwd", "http://127.0.0.1:9/a", "\0", "a" * 5000,
+    ):  # fmt: skip
+        assert status(path) == 400, path
+    for body in (b"", b"{", b"[1, 2]", b"\xff", b"[" * 100_000, json.dumps({"path": "/etc/passwd"}).encode()):
+        assert client.post("/fa/x", content=body).status_code == 200, "no file is named in Gradio's way"
+    long = "ا" * (BODY_LIMIT // 2 + 1)
+    assert client.post("/fa/x", content=long.encode()).status_code == 413
+    assert client.post("/fa/x", content=long[1:].encode()).text == f"owner {BODY_LIMIT}", "and the body arrives whole"
 
 
 def test_without_a_password_others_are_told_why_nothing_opens(tmp_path: Path) -> None:
