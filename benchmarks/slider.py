@@ -34,7 +34,7 @@ def measure(vocabulary: Path, moves: int) -> dict[str, Any]:
 
         def move(size: int | None) -> float:
             start = time.perf_counter()
-            moved("fa", studio, expansion.view(studio, "learned", size), sentence, "")
+            moved("fa", studio, expansion.view(studio, "learned", size), sentence)
             return 1000 * (time.perf_counter() - start)
 
         first = move(None)

@@ -33,7 +33,7 @@ class Shown:
     @property
     def at_a_size(self) -> list[Any]:
         """What changes with every move of the slider."""
-        return [self.figures, self.curve, self.chips, self.behind, self.english, self.tokens]
+        return [self.figures, self.curve, self.chips, self.behind, self.english]
 
 
 def names(studio: Studio) -> list[str]:
@@ -64,13 +64,13 @@ def build(locale: str, studio: Studio, sentence: gr.Textbox, learn: gr.Button) -
         search = gr.Textbox("", label=say(locale, "vocabulary.search"), elem_id="token-search")
         tokens = html_block(elem_id="tokens")
     shown = Shown(choice, advice, slider, figures, curve, chips, behind, english, tokens)
-    _show_events(locale, studio, shown, sentence, search, use, learn, measure)
+    _show_events(locale, studio, shown, sentence, use, learn, measure)
     _move_events(locale, studio, shown, sentence, search)
     _change_events(locale, studio, shown, use, delete, sure)
     return shown
 
 
-def moved(locale: str, studio: Studio, view: expansion.View, sentence: str, search: str) -> list[Any]:
+def moved(locale: str, studio: Studio, view: expansion.View, sentence: str) -> list[Any]:
     """What the slider's move to a size shows, in the order of `Shown.at_a_size`."""
     return [
         vocabulary_views.figures_view(locale, view),
@@ -78,7 +78,6 @@ def moved(locale: str, studio: Studio, view: expansion.View, sentence: str, sear
         vocabulary_views.chips_view(locale, studio, view, sentence or ""),
         vocabulary_views.behind_view(locale, view),
         vocabulary_views.english_view(locale, studio, view, measure=False),
-        vocabulary_views.tokens_view(locale, studio, view, search or ""),
     ]
 
 
@@ -86,16 +85,16 @@ _QUIET: dict[str, Any] = {**PLAIN, "show_progress": "hidden"}
 
 
 def _show_events(
-    locale: str, studio: Studio, shown: Shown, sentence: gr.Textbox, search: gr.Textbox, use: gr.Button,
-    learn: gr.Button, measure: gr.Button,
+    locale: str, studio: Studio, shown: Shown, sentence: gr.Textbox, use: gr.Button, learn: gr.Button,
+    measure: gr.Button,
 ) -> None:  # fmt: skip
-    def show(name: str | None, text: str, wanted: str) -> list[Any]:
+    def show(name: str | None, text: str) -> list[Any]:
         if not name:
             return [gr.update()] * (3 + len(shown.at_a_size)) + [gr.update(variant="primary")]
         view = expansion.view(studio, name)
         slider = gr.update(maximum=max(1, view.vocabulary.added), value=view.figures.size)
         taking = gr.update(variant="primary" if view.advice else "secondary")
-        figures = moved(locale, studio, view, text, wanted)
+        figures = moved(locale, studio, view, text)
         advice = vocabulary_views.advice_view(locale, view)
         return [advice, slider, *figures, taking, gr.update(variant="secondary")]
 
@@ -107,7 +106,7 @@ def _show_events(
 
     at_size = [shown.choice, shown.slider]
     chosen = shown.choice.change(
-        guarded(locale, show), [shown.choice, sentence, search],
+        guarded(locale, show), [shown.choice, sentence],
         [shown.advice, shown.slider, *shown.at_a_size, use, learn], api_name="vocabulary_show", **_QUIET,
     )  # fmt: skip
     chosen.then(guarded(locale, prove), at_size, shown.english, api_name="vocabulary_english_first", **_QUIET)
@@ -116,10 +115,10 @@ def _show_events(
 
 
 def _move_events(locale: str, studio: Studio, shown: Shown, sentence: gr.Textbox, search: gr.Textbox) -> None:
-    def move(name: str | None, size: float, text: str, wanted: str) -> list[Any]:
+    def move(name: str | None, size: float, text: str) -> list[Any]:
         if not name:
             return [gr.update()] * len(shown.at_a_size)
-        return moved(locale, studio, expansion.view(studio, name, int(size or 0)), text, wanted)
+        return moved(locale, studio, expansion.view(studio, name, int(size or 0)), text)
 
     def find(name: str | None, size: float, wanted: str) -> str:
         if not name:
@@ -129,11 +128,14 @@ def _move_events(locale: str, studio: Studio, shown: Shown, sentence: gr.Textbox
 
     at_size = [shown.choice, shown.slider]
     gr.on(
-        [shown.slider.input, sentence.change], guarded(locale, move), [*at_size, sentence, search], shown.at_a_size,
+        [shown.slider.input, sentence.change], guarded(locale, move), [*at_size, sentence], shown.at_a_size,
         api_name="vocabulary_size", trigger_mode="always_last", queue=False, **_QUIET,
     )  # fmt: skip
-    gr.on([search.input, search.submit], guarded(locale, find), [*at_size, search], shown.tokens,
-          api_name="vocabulary_tokens", trigger_mode="always_last", **_QUIET)  # fmt: skip
+    # The list is written by this event alone: the answer to an earlier move would undo what was searched for since.
+    gr.on(
+        [shown.choice.change, shown.slider.change, search.input, search.submit], guarded(locale, find),
+        [*at_size, search], shown.tokens, api_name="vocabulary_tokens", trigger_mode="always_last", **_QUIET,
+    )  # fmt: skip
 
 
 def _change_events(

@@ -69,12 +69,12 @@ def prove(page: Page, locale: str) -> None:
 
 def search(page: Page, locale: str) -> None:
     page.locator("#tokens-part button").first.click()
-    expect(page.locator("#tokens tbody tr")).to_have_count(20)
+    expect(page.locator("#tokens tbody tr")).to_have_count(20, timeout=20_000)
     field = page.locator("#token-search input, #token-search textarea").first
     field.fill("ژژژ")
     field.press("Enter")
     expect(page.locator("#tokens")).to_contain_text(
-        say(locale, "vocabulary.tokens_shown", shown=0, count=0), timeout=10_000
+        say(locale, "vocabulary.tokens_shown", shown=0, count=0), timeout=20_000
     )
 
 
