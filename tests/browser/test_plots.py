@@ -72,7 +72,7 @@ def site(run: GrowingRun, tmp_path: Any) -> Iterator[str]:
         run,
         Settings(tmp_path),
         tabs=[("data", _data), ("train", _train)],
-        panels={"log": lambda locale, subject: parts.log_view([f"{row[1]} <b>" for row in run.rows])},
+        panels={"log": lambda locale, subject: parts.log_view([f"{row[0]} <b>" for row in run.rows])},
         curves=run.curves,
     )
     port = free_port()
@@ -163,12 +163,15 @@ def test_a_log_follows_its_end_unless_the_reader_went_up(
     page = open_page(f"{site}/en/?tab=train")
     log = page.locator(".log")
     expect(log).to_contain_text("<b>")
-    run.grow(20)
-    page.wait_for_timeout(2600)
+
+    def grow() -> None:
+        run.grow(20)
+        expect(log).to_contain_text(f"{len(run.rows)} <b>", timeout=20_000)
+
+    grow()
     assert log.evaluate("log => log.scrollTop + log.clientHeight >= log.scrollHeight - 8")
     log.evaluate("log => { log.scrollTop = 10; }")
-    run.grow(20)
-    page.wait_for_timeout(2600)
+    grow()
     assert log.evaluate("log => log.scrollTop") == 10
 
 
