@@ -1,4 +1,4 @@
-"""``models fetch | list``, ``fertility``, ``bits``, ``chat``, ``merge``: what can be asked of a model."""
+"""``models fetch | list | code``, ``fertility``, ``bits``, ``chat``, ``merge``: what can be asked of a model."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from studio.commands.speech import Detach, Json, Language, Model, Workspace, speaking
+from studio.i18n import say
 from studio.models.files import locate
-from studio.services import models, tokenizer
+from studio.services import models, tokenizer, trust
 
-app = typer.Typer(no_args_is_help=True, help="Base models: fetch, list.")
+app = typer.Typer(no_args_is_help=True, help="Base models: fetch, list, their own code.")
 
 
 @app.command("fetch")
@@ -34,6 +35,25 @@ def list_(json: Json = False, workspace: Workspace = None, language: Language = 
     with speaking(json, workspace, language) as speech:
         found = models.fetched(speech.studio)
         speech.tell({"models": found}, *found or [""])
+
+
+@app.command("code")
+def code(
+    reference: Annotated[str, typer.Argument(metavar="REF")],
+    trusted: Annotated[
+        bool | None, typer.Option("--trust/--distrust", help="Let these files run from now on, or no longer.")
+    ] = None,
+    json: Json = False,
+    workspace: Workspace = None,
+    language: Language = None,
+) -> None:
+    """List the Python files that a model brings along. Nothing runs them unless you trust them."""
+    with speaking(json, workspace, language) as speech:
+        if trusted is False:
+            trust.distrust(speech.studio, reference)
+        found = trust.trust(speech.studio, reference) if trusted else trust.look(speech.studio, reference)
+        state = say(speech.locale, "code.trusted_note" if found.trusted else "code.off_note")
+        speech.tell({"files": dict(found.files), "trusted": found.trusted}, state, *found.files)
 
 
 def fertility(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import StudioError
+from studio.models import foreign_code
 from studio.models.catalogue import catalogue, starter
 from studio.models.reference import ModelReference, parse_reference
 from studio.models.source import whole_source
@@ -31,7 +32,7 @@ class ModelFiles:
     `base` is the reference of the base model and `folder` holds its weights, config and tokenizer. `tokenizer_folder`
     is the same, or the run's ``vocabulary/``. `adapter` holds a run's ``adapter_model.safetensors`` and
     ``adapter_config.json``; None for a base model. `rows` is its ``new_rows.safetensors``, None unless the run has a
-    vocabulary of its own.
+    vocabulary of its own. `trusted` says whether the owner lets the base's own Python files run.
     """
 
     reference: str
@@ -40,6 +41,7 @@ class ModelFiles:
     tokenizer_folder: Path
     adapter: Path | None = None
     rows: Path | None = None
+    trusted: bool = False
 
 
 def locate(reference: str, settings: Settings) -> ModelFiles:
@@ -55,8 +57,8 @@ def locate(reference: str, settings: Settings) -> ModelFiles:
         return _locate_run(parsed, settings)
     folder = _folder(parsed, settings)
     weight_files(folder)
-    read_config(folder)
-    return ModelFiles(str(parsed), str(parsed), folder, folder)
+    trusted = "auto_map" in read_config(folder) and foreign_code.read(str(parsed), folder, settings).trusted
+    return ModelFiles(str(parsed), str(parsed), folder, folder, trusted=trusted)
 
 
 def locate_tokenizer(reference: str, settings: Settings) -> Path:
@@ -180,7 +182,7 @@ def _locate_run(parsed: ModelReference, settings: Settings) -> ModelFiles:
     vocabulary = run / "vocabulary"
     tokenizer = vocabulary if (vocabulary / TOKENIZER).is_file() else found.tokenizer_folder
     rows = adapter / ROWS if (adapter / ROWS).is_file() else None
-    return ModelFiles(str(parsed), found.base, found.folder, tokenizer, adapter, rows)
+    return ModelFiles(str(parsed), found.base, found.folder, tokenizer, adapter, rows, found.trusted)
 
 
 def _adapter(run: Path, parsed: ModelReference) -> Path:

@@ -6,6 +6,7 @@ import errno
 import multiprocessing
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
 from studio.models.files import TOKENIZER
 from studio.models.reference import ModelReference
-from studio.models.source import Origin, write_source
+from studio.models.source import Origin, Source, write_source
 from studio.models.weights import INDEX, SINGLE
 from studio.settings import hub_endpoint
 
@@ -117,6 +118,32 @@ def build_hub(
     )
     progress(1.0, "progress.fetch.done")
     return folder
+
+
+def bring_code(source: Source, folder: Path, token: str | None) -> None:
+    """Put the Python files of a fetched model's own commit beside its weights. Nothing runs them by that.
+
+    Raises:
+        StudioError: As :func:`probe`, or ``disk.full``.
+    """
+    from huggingface_hub import snapshot_download
+
+    origin = source.origins[0]
+    with tempfile.TemporaryDirectory(prefix=".incoming-code-", dir=folder.parent) as aside:
+        _asking(
+            origin.name,
+            origin.version,
+            lambda: snapshot_download(
+                origin.name,
+                revision=origin.version,
+                local_dir=aside,
+                allow_patterns=["*.py"],
+                endpoint=hub_endpoint(),
+                token=token,
+            ),
+        )
+        for path in sorted(Path(aside).glob("*.py")):
+            path.replace(folder / path.name)
 
 
 def _download_apart(remote: Remote, folder: Path, token: str | None, progress: Progress, stopping: Stopping) -> None:

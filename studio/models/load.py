@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import StudioError
+from studio.models import foreign_code
 from studio.models.files import ModelFiles, read_config
 from studio.models.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     import torch
-
-_OPTIONS: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
 def pick_device() -> str:
@@ -46,14 +45,16 @@ def load_base(files: ModelFiles, *, device: str | None = None, dtype: torch.dtyp
         A `transformers` causal model in evaluation mode, and a `PreTrainedTokenizerFast`.
 
     Raises:
-        StudioError: ``model.unknown_type`` for an architecture that transformers cannot build without foreign code,
-            ``model.needs_package``, ``model.broken_file``, ``model.no_tokenizer`` or ``memory.device_full``.
+        StudioError: ``model.unknown_type`` for an architecture that transformers cannot build, ``code.not_trusted``
+            for one that the model's own Python files would build, ``model.needs_package``, ``model.broken_file``,
+            ``model.no_tokenizer`` or ``memory.device_full``.
     """
     import torch
     from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
+    check_code(files)
     load_tokenizer(files.tokenizer_folder)  # says in our words what is wrong with the file
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(files.tokenizer_folder, **_OPTIONS)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(files.tokenizer_folder, local_files_only=True)
     device = device or pick_device()
     kind = str(read_config(files.folder).get("model_type"))
     try:
@@ -62,7 +63,8 @@ def load_base(files: ModelFiles, *, device: str | None = None, dtype: torch.dtyp
             dtype=dtype or pick_dtype(device),
             device_map={"": device},
             use_safetensors=True,
-            **_OPTIONS,
+            local_files_only=True,
+            trust_remote_code=files.trusted,
         )
     except (ValueError, KeyError) as error:
         raise StudioError("model.unknown_type", type=kind, folder=str(files.folder)) from error
@@ -71,6 +73,16 @@ def load_base(files: ModelFiles, *, device: str | None = None, dtype: torch.dtyp
     except torch.cuda.OutOfMemoryError as error:
         raise StudioError("memory.device_full") from error
     return model.eval(), tokenizer
+
+
+def check_code(files: ModelFiles) -> None:
+    """Refuse a model that only its own Python files could build, while nobody trusts them.
+
+    Raises:
+        StudioError: ``code.not_trusted``.
+    """
+    if not files.trusted and foreign_code.is_needed(read_config(files.folder)):
+        raise StudioError("code.not_trusted", reference=files.base)
 
 
 def load_adapted(files: ModelFiles, *, device: str | None = None, dtype: torch.dtype | None = None) -> tuple[Any, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 from studio.auth import owner_only
 from studio.errors import StudioError
 from studio.jobs.store import ENDED, Job, NewJob
-from studio.models.files import fetched_folder, is_fetched, locate
+from studio.models.files import fetched_folder, is_fetched, locate, read_config
+from studio.models.foreign_code import is_needed
 from studio.models.reference import parse_reference
 from studio.services.studio import Studio
 
@@ -71,13 +72,14 @@ def start_merge(studio: Studio, run: str, out: Path | None = None, *, after: tup
     """Queue the merge of a run (a ``run:`` reference) into a folder, ``exports/RUN`` by default.
 
     Raises:
-        StudioError: ``publish.nothing_to_merge``, ``publish.out_exists``, ``publish.out_not_writable`` or ``model.*``.
+        StudioError: ``publish.nothing_to_merge``, ``publish.foreign_code`` for a base that plain transformers cannot
+            open, ``publish.out_exists``, ``publish.out_not_writable`` or ``model.*``.
     """
     parsed = parse_reference(run)
     if parsed.scheme != "run":
         raise StudioError("publish.nothing_to_merge", model=run)
-    if not after:
-        locate(run, studio.settings)
+    if not after and is_needed(read_config((found := locate(run, studio.settings)).folder)):
+        raise StudioError("publish.foreign_code", base=found.base)
     target = out or studio.settings.exports / parsed.name
     _check_out(target)
     arguments = {"run": run, "out": str(target.resolve())}

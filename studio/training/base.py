@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedTok
 
 from studio.errors import StudioError
 from studio.models.files import ModelFiles
-from studio.models.load import load_base
+from studio.models.load import check_code, load_base
 from studio.training.attention import document_attention
 
 PROBE = 8  # tokens of the checks that head and attention are what the training takes them for
@@ -108,6 +108,7 @@ def check_documents(model: Any) -> None:
 
 
 def _load_nf4(files: ModelFiles, device: str, dtype: torch.dtype) -> Any:
+    check_code(files)
     config = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
     )
@@ -119,7 +120,7 @@ def _load_nf4(files: ModelFiles, device: str, dtype: torch.dtype) -> Any:
             device_map={"": device},
             use_safetensors=True,
             local_files_only=True,
-            trust_remote_code=False,
+            trust_remote_code=files.trusted,
         )
     except ImportError as error:
         raise StudioError("training.no_bitsandbytes") from error

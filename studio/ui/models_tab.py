@@ -11,7 +11,7 @@ from studio.i18n import bytes_text, explain, number, say
 from studio.jobs.store import ACTIVE, PENDING, Job
 from studio.services import chat, jobs, models
 from studio.services.studio import Studio
-from studio.ui import parts
+from studio.ui import models_code, parts
 from studio.ui.handlers import guarded, inform
 from studio.ui.parts import Markup
 from studio.ui.widgets import PLAIN, follow_choices, html_block, live_panel, pulse
@@ -96,6 +96,7 @@ def build(locale: str, studio: Studio) -> None:
             )  # fmt: skip
             fetch = gr.Button(say(locale, "models.fetch"), elem_id="fetch")
             live_panel(BASES, elem_id="bases")
+            models_code.build(locale, studio)
         with gr.Column():
             html_block(parts.heading(say(locale, "models.merge_title")))
             run = gr.Dropdown(chat.adapted(studio), label=say(locale, "models.merge_run"), interactive=True,

@@ -15,6 +15,8 @@ from studio.models.fetch import Fetched, fetch
 from studio.models.files import is_fetched, locate
 from studio.models.hub import wanted
 from studio.models.source import read_source
+from studio.services import trust
+from studio.services.studio import open_studio
 from studio.settings import Settings
 
 COMMIT = "a" * 40
@@ -178,6 +180,21 @@ def test_two_at_once_fetch_once(hub: Hub, settings: Settings) -> None:
         thread.join()
     assert sorted(found) == ["disk", "hub"]
     assert len([path for path in hub.asked if path.endswith("/resolve/" + COMMIT + "/LICENSE")]) <= 2
+
+
+def test_code_comes_when_it_is_looked_at_and_from_the_same_commit(hub: Hub, settings: Settings) -> None:
+    config = json.loads(hub.repositories["good"]["config.json"]) | {"auto_map": {"AutoModelForCausalLM": "code.Own"}}
+    hub.repositories["own"] = hub.repositories["good"] | {"config.json": json.dumps(config).encode(), "code.py": b"1"}
+    folder = get("hub:org/own", settings).path
+    assert not [*folder.glob("*.py")]
+    studio = open_studio(settings)
+    assert trust.candidates(studio) == ["hub:org/own"]
+    found = trust.look(studio, "hub:org/own")
+    assert ([*found.files], found.trusted) == (["code.py"], False)
+    assert f"/org/own/resolve/{COMMIT}/code.py" in hub.asked
+    assert trust.trust(studio, "hub:org/own").trusted
+    assert locate("hub:org/own", settings).trusted
+    assert not [*settings.models.glob(".incoming-code-*")]
 
 
 def test_what_a_killed_fetch_left_is_cleared(hub: Hub, settings: Settings) -> None:
