@@ -1,7 +1,7 @@
 """What the studio stands: many open pages during a training, kills at random, senseless calls, and many jobs.
 
     python benchmarks/reliability.py [--parts polls kills fuzz many] [--kills 200] [--seconds 60] [--clients 50]
-                                     [--tiny] [--seed 0] [--json FILE]
+                                     [--examples 3] [--tiny] [--seed 0] [--json FILE]
 
 polls: the answers' times and the server's processor while `--clients` pages poll at their own interval, turn about
 with as long without any, in one training; `--seconds` is the length of a turn, `--tiny` takes a model of 100,000
@@ -31,7 +31,7 @@ Part = Callable[[argparse.Namespace], dict[str, Any]]
 PARTS: dict[str, Part] = {
     "polls": lambda given: reliability_polls.measure(given.clients, given.seconds, given.turns, tiny=given.tiny),
     "kills": lambda given: reliability_kills.measure(given.kills, given.seed),
-    "fuzz": lambda given: reliability_fuzz.measure(given.seconds, given.seed),
+    "fuzz": lambda given: reliability_fuzz.measure(given.seconds, given.seed, given.examples),
     "many": lambda given: reliability_many.measure(given.queued, given.ended),
 }
 
@@ -45,6 +45,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--queued", type=int, default=500)
     parser.add_argument("--ended", type=int, default=2000)
+    parser.add_argument("--examples", type=int, default=3, help="of one endpoint in a row")
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)

@@ -26,12 +26,13 @@ SKIPPED = {".git", ".venv", ".cache", "__pycache__", ".pytest_cache", ".mypy_cac
 NOWHERE = "http://127.0.0.1:9"
 """Nobody listens there: no model hub and no package index is asked."""
 LONGEST = 60.0
-EXAMPLES = 3
-"""Of one endpoint in a row; then the next one has its turn, until the time is over."""
 
 
-def measure(seconds: float, start: int) -> dict[str, Any]:
-    """Ask for `seconds` in all; `faults` are traces of our own code, and files that came, went or changed."""
+def measure(seconds: float, start: int, examples: int) -> dict[str, Any]:
+    """Ask for `seconds` in all, each endpoint `examples` times in a row and at least once so.
+
+    `faults` are traces of our own code, and files that came, went or changed.
+    """
     with tempfile.TemporaryDirectory() as folder:
         home, outside = Path(folder) / "home", Path(folder) / "tmp"
         for each in (home, outside, Path(folder) / "studio"):
@@ -44,7 +45,7 @@ def measure(seconds: float, start: int) -> dict[str, Any]:
             for locale in LOCALES:
                 live.get(f"/{locale}/config")
             before = {**listing(home), **listing(ROOT), **listing(outside)}
-            asked = Asked(live, values(home, live.workspace))
+            asked = Asked(live, values(home, live.workspace), examples)
             asked.all(seconds, start)
         finally:
             live.close()
@@ -97,8 +98,8 @@ def values(home: Path, workspace: Path) -> some.SearchStrategy[Any]:
 class Asked:
     """Calls endpoints as `gradio_client` does, and keeps what they did."""
 
-    def __init__(self, live: LiveStudio, value: some.SearchStrategy[Any]) -> None:
-        self._live, self._value = live, value
+    def __init__(self, live: LiveStudio, value: some.SearchStrategy[Any], examples: int) -> None:
+        self._live, self._value, self._examples = live, value, examples
         self._sorry = {json.dumps(say(locale, "toast.unexpected"))[1:-1] for locale in LOCALES}
         self._sorry |= {say(locale, "toast.unexpected") for locale in LOCALES}
         self.endpoints = [
@@ -126,7 +127,7 @@ class Asked:
         given_data = some.one_of(fitting.map(list), fitting.map(list), some.lists(self._value, max_size=3))
 
         @seed(zlib.crc32(f"{turn} {locale} {name}".encode()))
-        @settings(max_examples=EXAMPLES, database=None, deadline=None, phases=[Phase.generate],
+        @settings(max_examples=self._examples, database=None, deadline=None, phases=[Phase.generate],
                   suppress_health_check=list(HealthCheck))  # fmt: skip
         @given(given_data)
         def ask(data: list[Any]) -> None:

@@ -1,8 +1,12 @@
-"""A run of three stages from the estimate to the report: made on the Persian page, looked at on both."""
+"""A run of three stages from the estimate to the report: made on the Persian page, looked at on both.
+
+The tiny model learns here; `tests/real/test_curriculum.py` takes the real one through the same stages.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -17,7 +21,7 @@ from tests.live import LiveStudio
 RUN = "recommended-1"
 STAGES = (("align", "align"), ("pretrain", "pretrain"), ("instruct", "instruct"))
 # What has no field: rows that start at the mean need no text to be fitted on, and hafez need not be fetched.
-MORE = "vocabulary.start=mean\nvocabulary.corpus=[sample-prose]"
+MORE = "base=local:{base}\nvocabulary.start=mean\nvocabulary.corpus=[sample-prose]"
 
 
 def title(locale: str, place: int) -> str:
@@ -41,13 +45,20 @@ def without(page: Page, dataset: str) -> None:
     page.locator("#train-datasets .token", has_text=dataset).locator(".token-remove").click()
 
 
-def set_up(page: Page, locale: str) -> None:
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[LiveStudio]:
+    studio = LiveStudio(tmp_path / "workspace").start()
+    yield studio
+    studio.close()
+
+
+def set_up(page: Page, locale: str, base: Path) -> None:
     go(page, "train")
     choose(page, "train-recipe", say(locale, "recipes.recommended.title"))
-    expect(page.locator("#estimate .stacked")).to_have_count(3, timeout=20_000)
     expect(page.locator("#train-size input")).to_have_value("2000", timeout=20_000)
     page.locator("#train-advanced > button").click()
-    page.locator("#train-more textarea").fill(MORE)
+    page.locator("#train-more textarea").fill(MORE.format(base=base))
+    expect(page.locator("#estimate .stacked")).to_have_count(3, timeout=20_000)
     fill(page, train_size=200, train_rank=4, steps=1, train_length=128, train_batch=2)
     without(page, "sample-stories-more")
     without(page, "hafez")
@@ -130,9 +141,9 @@ def persian(live: LiveStudio, open_page: Callable[[str, str], Page]) -> Page:
 
 
 def test_three_stages_from_estimate_to_report(
-    live: LiveStudio, persian: Page, open_page: Callable[[str, str], Page]
+    live: LiveStudio, persian: Page, open_page: Callable[[str, str], Page], tiny_model: Path
 ) -> None:
-    set_up(persian, "fa")
+    set_up(persian, "fa", tiny_model)
     refuse(persian, "fa")
     finish_form(persian, "fa")
     persian.locator("#train-start").click()
@@ -140,7 +151,7 @@ def test_three_stages_from_estimate_to_report(
     started(live)
     watch(persian, "fa")
     english = open_page(f"{live.address}/en/", "en-US")
-    set_up(english, "en")
+    set_up(english, "en", tiny_model)
     refuse(english, "en")
     for page, locale in ((persian, "fa"), (english, "en")):
         read_report(page, locale)

@@ -1,4 +1,4 @@
-"""The whole curriculum on the real starter model, a few steps a stage: vocabulary, align, pretrain, instruct."""
+"""The whole curriculum on the real starter model, a step a stage: vocabulary, align, pretrain, instruct."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ vocabulary: {size: 300, corpus: [sample-prose], start: mean}
 lora: {rank: 4, alpha: 8}
 stages:
   - {name: align, kind: align, data: [{dataset: sample-prose}, {dataset: sample-stories, direction: fa-en}],
-     budget: {steps: 2}, rates: {rows: 1.0e-3}, batch: 2, accumulation: 1, length: 128}
-  - {name: pretrain, kind: pretrain, data: [{dataset: sample-prose}], budget: {steps: 2}, batch: 2, accumulation: 1,
+     budget: {steps: 1}, rates: {rows: 1.0e-3}, batch: 2, accumulation: 1, length: 128}
+  - {name: pretrain, kind: pretrain, data: [{dataset: sample-prose}], budget: {steps: 1}, batch: 2, accumulation: 1,
      length: 128}
-  - {name: chat, kind: instruct, data: [{dataset: sample-chats}], budget: {steps: 2}, batch: 1, accumulation: 1,
+  - {name: chat, kind: instruct, data: [{dataset: sample-chats}], budget: {steps: 1}, batch: 1, accumulation: 1,
      length: 512, rows: frozen}
 """
 
@@ -34,7 +34,7 @@ def recipe(tmp_path: Path) -> Path:
 
 def test_three_stages_from_the_command_line(workspace: Path, recipe: Path, tmp_path: Path) -> None:
     told = command(workspace, "run", str(recipe))
-    assert (told["state"], told["steps"]) == ("done", 6)
+    assert (told["state"], told["steps"]) == ("done", 3)
     run = workspace / "runs" / told["run"]
     stages = sorted(path.name for path in (run / "stages").iterdir())
     assert stages == ["00-align", "01-pretrain", "02-chat"]

