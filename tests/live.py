@@ -120,3 +120,12 @@ def command(workspace: Path, *words: str, status: int = 0, timeout: float = 600)
     answer = json.loads(done.stdout)
     assert isinstance(answer, dict)
     return answer
+
+
+def plain(workspace: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A verb without ``--json``, as a person types it."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("LC_ALL", "LC_MESSAGES", "LANG")}
+    return subprocess.run(
+        [sys.executable, "-m", "studio", *words, "--workspace", str(workspace)],
+        cwd=ROOT, env={**kept, **environment}, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip

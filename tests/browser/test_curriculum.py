@@ -149,6 +149,8 @@ def test_three_stages_from_estimate_to_report(
     persian.locator("#train-start").click()
     expect(persian.locator("#board")).to_contain_text(RUN, timeout=20_000)
     started(live)
+    persian.close()  # the tab, in the middle of the run
+    persian = open_page(f"{live.address}/fa/?tab=train", "fa-IR")
     watch(persian, "fa")
     english = open_page(f"{live.address}/en/", "en-US")
     set_up(english, "en", tiny_model)

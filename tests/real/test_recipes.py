@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,63 +12,38 @@ from safetensors.torch import load_file
 from studio.data.pairs import Direction, as_texts
 from studio.data.sample import Pair
 from studio.data.stored import read_samples
-from studio.jobs.metrics import MetricStore
-from studio.jobs.process import ProcessIdentity, current_process
-from studio.jobs.queue import Queue
-from studio.jobs.store import Job
 from studio.recipes import Recipe
 from studio.services import recipes, reports, training
-from studio.services.studio import Studio, Vault, open_studio
+from studio.services.studio import Studio
 from studio.settings import Settings
 from studio.tasks import TASKS
 from studio.worker import Work
+from tests.here import Here
 from tests.starter import fetch_starter
 
 FIRST_NEW = 49_152
 """Ids that SmolLM2 has; new rows follow."""
 
 
-class Here:
-    """Runs jobs in this process, one after another: 20 workers would each import torch and peft for eight seconds."""
-
-    def __init__(self) -> None:
-        self.waiting: list[int] = []
-
-    def start(self, job: Job, token: str | None) -> None:
-        self.waiting.append(job.id)
-
-    def alive(self, process: ProcessIdentity) -> bool:
-        return True
-
-    def kill(self, process: ProcessIdentity) -> None:
-        raise AssertionError("nothing is killed here")
-
-
 class Desk:
     """A studio on one workspace for all recipes; what one has imported or learned the next finds."""
 
     def __init__(self, settings: Settings) -> None:
-        self.here = Here()
-        opened = open_studio(settings)
-        self.studio = replace(opened, queue=Queue(opened.jobs, self.here), vault=Vault())
+        self.here = Here(settings)
+        self.studio = self.here.studio
 
     def smoke(self, name: str, stage: str | None = None) -> Run:
         """A smoke run as ``run NAME --smoke [--stage STAGE]`` starts it, to its end."""
         recipe = recipes.read(name, small=True, stage=stage)
         job = training.start(self.studio, recipe, smoke=True)
-        while self.here.waiting:
-            self._do(self.here.waiting.pop(0))
-            self.studio.queue.advance()
+        self.here.run_all(self._do)
         done = self.studio.jobs.get(job.id)
         assert done.state == "done", (name, done.error)
         assert done.run is not None
         return Run(self.studio, done.run, recipe)
 
-    def _do(self, number: int) -> None:
-        claimed = self.studio.queue.claim(number, current_process())
-        assert claimed is not None
-        work = Work(claimed, self.studio.settings, self.studio.jobs, MetricStore(self.studio.jobs.database), None)
-        self.studio.jobs.finish(number, "done", result=TASKS[claimed.kind](work))
+    def _do(self, work: Work) -> None:
+        self.studio.jobs.finish(work.job.id, "done", result=TASKS[work.job.kind](work))
 
 
 class Run:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +14,8 @@ from studio.i18n import say
 from studio.models.source import write_source
 from studio.services import jobs
 from studio.services.studio import open_studio
-from studio.settings import ROOT, Settings
-from tests.live import command
+from studio.settings import Settings
+from tests.live import command, plain
 from tests.tiny import DOCUMENT_START
 
 FERTILITY = {"tokens", "words", "characters", "bytes", "tokens_per_word", "characters_per_token", "bytes_per_token",
@@ -77,15 +74,6 @@ def desk(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     imported = command(workspace, "data", "import", str(chats), "--name", "chats", "--licence", "CC0-1.0")
     trained = command(workspace, "run", str(recipe), timeout=180)
     return Desk(workspace, f"local:{tiny_model}", recipe, chats, imported, trained)
-
-
-def plain(workspace: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A verb without ``--json``, as a person types it."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("LC_ALL", "LC_MESSAGES", "LANG")}
-    return subprocess.run(
-        [sys.executable, "-m", "studio", *words, "--workspace", str(workspace)],
-        cwd=ROOT, env={**kept, **environment}, capture_output=True, text=True, timeout=180, check=False,
-    )  # fmt: skip
 
 
 def test_an_import_tells_what_was_stored(desk: Desk) -> None:
@@ -268,94 +256,6 @@ def test_wrong_usage(words: list[str], tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "Usage" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_the_catalogue_is_listed_and_checked_without_a_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
-    workspace = tmp_path / "workspace"
-    listed = command(workspace, "data", "catalogue")["datasets"]
-    assert {(each["name"], each["id"], each["state"]) for each in listed} >= {
-        ("persian-gk", "mshojaei77/persian-gk", None),
-        ("mizan", None, None),
-    }
-    told = command(workspace, "data", "catalogue", "--check")
-    on_hub = sum(each["id"] is not None for each in listed)
-    assert told["check"] == {"checked": 0, "states": {"unreachable": on_hub}}
-    assert {each["state"] for each in told["datasets"] if each["id"]} == {"unreachable"}
-    seen = plain(workspace, "data", "catalogue", "--language", "fa").stdout
-    assert say("fa", "catalogue.state.unreachable") in seen
-    assert say("fa", "catalogue.bring") in seen
-
-
-def test_a_hub_id_is_imported_with_what_the_catalogue_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    workspace = tmp_path / "workspace"
-    hub = "hub:facebook/belebele"
-    refused = command(workspace, "data", "import", hub, "--name", "b", "--column", "text=question", status=1)
-    assert refused["error"] == "hub.unreachable"
-    (job,) = jobs.listing(open_studio(Settings(workspace)))
-    asked = job.arguments
-    assert {key: asked[key] for key in ("repo", "config", "split", "rows_limit", "entry", "roles")} == {
-        "repo": "facebook/belebele",
-        "config": "pes_Arab",
-        "split": "test",
-        "rows_limit": 10_000,
-        "entry": "belebele",
-        "roles": {"text": "question"},
-    }
-    loud = plain(workspace, "data", "import", hub, "--name", "b", "--language", "en").stderr
-    assert loud.startswith(f"! {say('en', 'catalogue.warning.benchmark_only')}. ")
-    for words, code in (
-        ([hub, "--encoding", "utf-8"], "data.option_for_files"),
-        ([hub, "x.txt"], "data.hub_alone"),
-        (["x.txt", "--rows", "5"], "data.option_for_hub"),
-        (["hub:belebele"], "hub.bad_id"),
-    ):
-        assert command(workspace, "data", "import", *words, "--name", "c", status=1)["error"] == code
-
-
-def test_recipes_are_listed_shown_and_checked(tmp_path: Path) -> None:
-    workspace = tmp_path / "workspace"
-    listed = {each["name"]: each for each in command(workspace, "recipes", "list")["recipes"]}
-    assert set(listed) == {
-        "first_steps", "recommended", "persianmind", "persian_phi", "gemma3n_persian", "llama_persian",
-        "llama_persian:english_translation", "llama_persian:no_lora", "llama_persian:few_100",
-    }  # fmt: skip
-    assert listed["recommended"]["stages"] == [
-        {"name": kind, "kind": kind} for kind in ("align", "pretrain", "instruct")
-    ]
-    assert listed["recommended"]["base"] == "starter:smollm2-135m"
-    assert all(set(each["description"]) == set(each["title"]) == {"fa", "en"} for each in listed.values())
-    assert say("fa", "recipes.persian_phi") in plain(workspace, "recipes", "list", "--language", "fa").stdout
-
-    file = ROOT / "presets" / "recipes" / "llama_persian.yaml"
-    assert plain(workspace, "recipes", "show", "llama_persian").stdout == file.read_text(encoding="utf8")
-    shown = command(workspace, "recipes", "show", "llama_persian:no_lora")
-    assert (shown["name"], shown["path"]) == ("llama_persian-no_lora", str(file))
-    assert [stage["lora"] for stage in shown["recipe"]["stages"]] == [None, None, False, False]
-
-    checked = command(workspace, "recipes", "check")["recipes"]
-    assert [(each["name"], each["ok"], each["problems"]) for each in checked] == [(name, True, []) for name in listed]
-    bad = tmp_path / "bad.yaml"
-    bad.write_text(RECIPE.format(base="starter:none"), encoding="utf8")
-    misspelt = tmp_path / "misspelt.yaml"
-    misspelt.write_text("nmae: x\n", encoding="utf8")
-    told = command(workspace, "recipes", "check", "first_steps", str(bad), str(misspelt), status=1)["recipes"]
-    assert [[fault["error"] for fault in each["problems"]] for each in told] == [
-        [], ["model.no_such_starter"], ["recipe.invalid"]
-    ]  # fmt: skip
-    assert [each["ok"] for each in told] == [True, False, False]
-
-
-def test_one_stage_of_a_recipe_must_exist(tmp_path: Path) -> None:
-    workspace = tmp_path / "workspace"
-    refused = command(workspace, "run", "recommended", "--smoke", "--stage", "chat", status=1)
-    assert (refused["error"], refused["details"]["known"]) == ("recipe.no_such_stage", "align, pretrain, instruct")
-    unknown = command(workspace, "run", "llama_persian:none", "--smoke", status=1)
-    assert unknown["error"] == "recipe.no_such_variant"
-    assert open_studio(Settings(workspace)).jobs.listing() == []
 
 
 def test_sentences_in_the_language_of_the_terminal(tmp_path: Path) -> None:

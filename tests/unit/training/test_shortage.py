@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,15 @@ import torch
 from studio.errors import StudioError
 from studio.i18n import LOCALES
 from studio.jobs.metrics import MetricStore
-from studio.jobs.process import ProcessIdentity, current_process
-from studio.jobs.queue import Queue
 from studio.jobs.store import Job, NewJob
 from studio.recipes import dump_recipe, parse_recipe
 from studio.services import diary
-from studio.services.studio import Studio, open_studio
 from studio.settings import Settings
 from studio.tasks import TASKS
 from studio.training import shortage, trainer
 from studio.training.plan import Plan, halve
-from studio.worker import Work, _do
+from studio.worker import _do
+from tests.here import Here
 
 STAGE = {
     "name": "chat", "kind": "instruct", "data": [{"dataset": "chats"}], "budget": {"steps": 6},
@@ -31,29 +28,12 @@ STAGE = {
 }  # fmt: skip
 
 
-class Here:
-    """Notes which jobs were to be started; they run in this process."""
-
-    def __init__(self) -> None:
-        self.waiting: list[int] = []
-
-    def start(self, job: Job, token: str | None) -> None:
-        self.waiting.append(job.id)
-
-    def alive(self, process: ProcessIdentity) -> bool:
-        return True
-
-    def kill(self, process: ProcessIdentity) -> None:
-        raise AssertionError("nothing is killed here")
-
-
 class Desk:
-    """A studio whose jobs run one after another where the test sees them."""
+    """A studio that trains where the test sees it."""
 
     def __init__(self, settings: Settings) -> None:
-        self.here = Here()
-        opened = open_studio(settings)
-        self.studio: Studio = replace(opened, queue=Queue(opened.jobs, self.here))
+        self.here = Here(settings)
+        self.studio = self.here.studio
 
     def train(self, run: str, base: Path, **stage: Any) -> Job:
         recipe = parse_recipe({"name": "small", "base": f"local:{base}", "stages": [{**STAGE, **stage}]})
@@ -62,12 +42,7 @@ class Desk:
         (folder / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf8")
         job = self.studio.jobs.add(NewJob("train", run, {"run": run}, lane="device", run=run))
         self.studio.queue.advance()
-        while self.here.waiting:
-            claimed = self.studio.queue.claim(self.here.waiting.pop(0), current_process())
-            assert claimed is not None
-            store = self.studio.jobs
-            _do(Work(claimed, self.studio.settings, store, MetricStore(store.database), None), TASKS["train"])
-            self.studio.queue.advance()
+        self.here.run_all(lambda work: _do(work, TASKS["train"]))
         return self.studio.jobs.get(job)
 
 
