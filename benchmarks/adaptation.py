@@ -9,7 +9,7 @@ its steps, and of B's vocabulary; loading, checkpoints, sample answers and measu
 
 The JSON holds bits per byte of base, ``a`` and ``b`` on the held-out Persian and on both sides of `--pairs`
 (``fa_heldout, fa_tico19, en_tico19``), ``characters, seconds, run``. Runs stay in the workspace: ``bits --model
-run:ID`` gives every figure again from the texts that lie where the JSON says under ``texts``.
+run:ID`` gives every figure again from the texts in the folder of the workspace that the JSON names under ``texts``.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def main() -> None:
     given = parser.parse_args()
     texts = given.workspace / "adaptation"
     prepare(given.workspace, given, texts)
-    found: dict[str, Any] = {"base": BASE, "minutes": given.minutes, "new_tokens": given.tokens, "texts": str(texts)}
+    found: dict[str, Any] = {"base": BASE, "minutes": given.minutes, "new_tokens": given.tokens, "texts": texts.name}
     if given.json and given.json.is_file():
         found = json.loads(given.json.read_text(encoding="utf8")) | found
     for name, run in (("a", plain), ("b", ours)):
