@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
-
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Three processes of tests share two cores: threads of one that wait for each other would wait for the others too.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import studio.settings  # noqa: F401 - its environment must stand before torch is imported
 from tests.tiny import tiny_model as tiny_model
