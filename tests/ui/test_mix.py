@@ -9,9 +9,7 @@ from studio.i18n import number, say
 from studio.services import datasets, jobs
 from studio.services.studio import open_studio
 from studio.settings import Settings
-from tests.ui.test_api import Page
-from tests.ui.test_api import live as live
-from tests.ui.test_api import page as page
+from tests.ui.api import Page
 
 
 def test_datasets_are_mixed_with_sliders(page: Page, tiny_model: Path) -> None:
