@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from studio.settings import ROOT, Settings
 
@@ -17,13 +20,15 @@ RECIPE = {
     ],
 }  # fmt: skip
 
+ALONE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+
 
 def test_the_checkpoint_before_stays_whole_and_the_run_goes_on_from_it(settings: Settings, tiny_model: Path) -> None:
     recipe = json.dumps({**RECIPE, "base": f"local:{tiny_model}"})
     child = [sys.executable, "-m", "tests.unit.training.small_disk", str(settings.workspace), recipe]
-    done = subprocess.run(
-        ["unshare", "--map-root-user", "--mount", *child], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    if subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody mount a disk of their own")
+    done = subprocess.run([*ALONE, *child], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["told"] == "disk.full"
