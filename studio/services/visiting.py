@@ -63,9 +63,9 @@ def base_of(studio: Studio, reference: str) -> str:
     """The base to show beside a shared model; the model itself if it is one.
 
     Raises:
-        StudioError: ``visit.not_shared``.
+        StudioError: ``visit.nothing_shared``, ``visit.not_shared``.
     """
-    if reference not in studio.shares.names("model"):
+    if reference not in _shared_models(studio):
         raise StudioError("visit.not_shared")
     return chat.base_of(_owner(studio), reference)
 
@@ -86,9 +86,12 @@ def talk(
         name: What `stop` calls the answers.
 
     Raises:
-        StudioError: ``visit.not_shared``, ``visit.too_long``, ``visit.too_fast``, and what a chat raises.
+        StudioError: ``visit.nothing_shared``, ``visit.no_choice``, ``visit.not_shared``, ``visit.too_long``,
+            ``visit.too_fast``, and what a chat raises.
     """
-    allowed = set(studio.shares.names("model"))
+    allowed = _shared_models(studio)
+    if not columns:
+        raise StudioError("visit.no_choice")
     allowed |= {base_of(studio, reference) for reference in allowed}
     if any(column.reference not in allowed for column in columns):
         raise StudioError("visit.not_shared")
@@ -122,6 +125,14 @@ def report(studio: Studio, run: str) -> Report:
     if run not in studio.shares.names("report"):
         raise StudioError("visit.not_shared")
     return reports.of_run(_owner(studio), run)
+
+
+def _shared_models(studio: Studio) -> set[str]:
+    """What a visitor may talk to; the page's list may be older than the owner's last word."""
+    names = set(studio.shares.names("model"))
+    if not names:
+        raise StudioError("visit.nothing_shared")
+    return names
 
 
 def _owner(studio: Studio) -> Studio:

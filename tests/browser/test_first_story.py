@@ -69,7 +69,7 @@ def train(page: Page, locale: str, live: LiveStudio) -> str:
     page.locator("#train-datasets input").first.press("Backspace")  # the sample chats go
     choose(page, "train-datasets", "my-chats")
     page.keyboard.press("Escape")
-    page.locator("#steps input").fill("8")
+    page.locator("#steps input").fill("4")
     page.locator("#train-start").click()
     run = "first_steps-1"
     expect(page.locator("#board")).to_contain_text(run, timeout=20_000)
@@ -79,7 +79,7 @@ def train(page: Page, locale: str, live: LiveStudio) -> str:
     expect(page.locator("#board")).to_contain_text(run, timeout=20_000)
     expect(page.locator("#board .pill.done")).to_be_visible(timeout=5 * MINUTES)
     expect(page.locator("#answers .samples li").first).to_be_visible(timeout=20_000)
-    assert page.locator("#curves .plot").first.evaluate("plot => plot.data?.[0]?.x?.length ?? 0") == 8
+    assert page.locator("#curves .plot").first.evaluate("plot => plot.data?.[0]?.x?.length ?? 0") == 4
     assert live.command("jobs", "list")["jobs"][0]["state"] == "done"
     return run
 

@@ -75,7 +75,7 @@ def test_a_visitor_talks_to_what_the_owner_shares(live: LiveStudio, open_page: C
     go(visitor, "chat")
     ask(visitor, "And of France?")
     expect(visitor.locator("[data-testid=toast-body]").first).to_contain_text(
-        say("en", "errors.visit.not_shared"), timeout=20_000
+        say("en", "errors.visit.nothing_shared"), timeout=20_000
     )
     visitor.set_viewport_size({"width": 360, "height": 800})
     assert visitor.evaluate("document.documentElement.scrollWidth <= innerWidth")

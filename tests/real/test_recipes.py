@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from studio.settings import Settings
 from studio.tasks import TASKS
 from studio.worker import Work
 from tests.here import Here
+from tests.live import command
 from tests.starter import fetch_starter
 
 FIRST_NEW = 49_152
@@ -125,7 +127,7 @@ def stories(desk: Desk, direction: Direction) -> int:
     return sum(len(text.text) for pair in samples if isinstance(pair, Pair) for text in as_texts(pair, direction))
 
 
-def test_recommended_learns_new_rows_first_and_then_the_layers(desk: Desk) -> None:
+def test_recommended_learns_new_rows_first_and_then_the_layers(desk: Desk, tmp_path: Path) -> None:
     run = desk.smoke("recommended")
     hold(run)
     assert [stage.kind for stage in run.report.stages] == ["align", "pretrain", "instruct"]
@@ -136,6 +138,19 @@ def test_recommended_learns_new_rows_first_and_then_the_layers(desk: Desk) -> No
     for place in range(3):
         assert run.rows(place).shape == (300, 576), "only the new rows are kept: the old ones are the base's"
         assert not torch.equal(run.rows(place), run.rows(place - 1))
+    reads_and_answers_by_command(desk.studio.settings.workspace, f"run:{run.folder.name}", tmp_path)
+
+
+def reads_and_answers_by_command(workspace: Path, model: str, tmp_path: Path) -> None:
+    """What a run of three stages came to, from a terminal: fewer tokens, sane bits per byte, an answer."""
+    texts = tmp_path / "texts.txt"
+    texts.write_text("باران آرام روی برگ‌ها می‌بارید.\n", encoding="utf8")
+    bits = command(workspace, "bits", "--model", model, "--text", str(texts))
+    base = command(workspace, "bits", "--model", "starter:smollm2-135m", "--text", str(texts))
+    assert bits["tokens"] < 0.7 * base["tokens"]
+    assert 0.5 * base["bits_per_byte"] < bits["bits_per_byte"] < 2 * base["bits_per_byte"]
+    answer = command(workspace, "chat", "--model", model, "--prompt", "سلام", "--max-tokens", "4")
+    assert answer["tokens"] == 4 or answer["text"]
 
 
 def test_llama_persian_learns_all_rows_and_holds_the_layers_in_both_alignments(desk: Desk) -> None:
