@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from studio.commands import data, history, jobs, models, owner, recipes, reports, runs, sharing, vocabulary
+from studio.commands import data, evaluation, history, jobs, models, owner, recipes, reports, runs, sharing, vocabulary
 from studio.commands.speech import Language, Workspace
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -16,12 +16,15 @@ app.add_typer(models.app, name="models")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(history.app, name="runs")
 app.add_typer(vocabulary.app, name="vocabulary")
+app.add_typer(evaluation.app, name="suites")
 app.command()(models.fertility)
 app.command()(models.bits)
 app.command()(models.chat)
 app.command()(models.merge)
 app.command()(runs.run)
 app.command()(runs.estimate)
+app.command()(evaluation.evaluate)
+app.command()(evaluation.compare)
 app.command()(reports.report)
 app.command()(owner.owner)
 app.command()(sharing.share)

@@ -90,6 +90,11 @@ class Settings:
         return self.workspace / "evaluations"
 
     @property
+    def suites(self) -> Path:
+        """Suites that the user made of own questions."""
+        return self.workspace / "suites"
+
+    @property
     def exports(self) -> Path:
         return self.workspace / "exports"
 

@@ -203,6 +203,33 @@ def measure_bits(work: Work) -> dict[str, Any]:
     return figures
 
 
+def evaluate_model(work: Work) -> dict[str, Any]:
+    """Put the questions of a suite to a model, as `studio.services.evaluations` asks: arguments `id` and `order`."""
+    from studio.evaluation.evaluate import evaluate
+    from studio.evaluation.results import read_order
+    from studio.models.files import locate
+    from studio.models.reference import parse_reference
+    from studio.recipes import load_recipe
+
+    given, settings = work.job.arguments, work.settings
+    order = read_order(given["order"])
+    parsed = parse_reference(order.model)
+    trained_on = None
+    if parsed.scheme == "run":
+        recipe = load_recipe(settings.runs / parsed.name / "recipe.yaml")
+        trained_on = [settings.datasets / name for name in recipe.datasets]
+    done = evaluate(
+        order,
+        locate(order.model, settings),
+        settings.evaluations / given["id"],
+        settings,
+        trained_on=trained_on,
+        progress=work.progress,
+        stopping=work.stopping,
+    )
+    return {"id": done.id, "suite": order.suite, "tasks": len(done.tasks)}
+
+
 def learn_vocabulary(work: Work) -> dict[str, Any]:
     """Extend a tokenizer from a corpus, as `studio.services.vocabulary` asks."""
     from studio.data.starters import story_pairs
@@ -276,6 +303,7 @@ TASKS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "train": train,
     "merge": merge_model,
     "bits": measure_bits,
+    "evaluate": evaluate_model,
     "vocabulary": learn_vocabulary,
     "rows": make_rows,
     "expand": expand_model,

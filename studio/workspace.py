@@ -28,6 +28,7 @@ def prepare(settings: Settings) -> None:
         settings.models,
         settings.runs,
         settings.evaluations,
+        settings.suites,
         settings.exports,
         settings.uploads,
         settings.logs,

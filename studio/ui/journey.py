@@ -13,6 +13,7 @@ from studio.settings import Settings
 from studio.ui import (
     chat_tab,
     data_tab,
+    evaluate_tab,
     history_tab,
     jobs_tab,
     models_tab,
@@ -46,6 +47,7 @@ def journey() -> Tabs:
         ("vocabulary", vocabulary_tab.build),
         ("train", train),
         ("chat", chat_tab.build),
+        ("evaluate", evaluate_tab.build),
         ("models", models_tab.build),
         ("jobs", jobs_tab.build),
         ("history", history),
@@ -63,7 +65,17 @@ def build_owners(studio: Studio) -> FastAPI:
     """The owner's pages, for those whom the door lets in."""
     panels = {
         name: panel
-        for tab in (start_tab, data_tab, vocabulary_tab, train_board, chat_tab, models_tab, jobs_tab, history_tab)
+        for tab in (
+            start_tab,
+            data_tab,
+            vocabulary_tab,
+            train_board,
+            chat_tab,
+            evaluate_tab,
+            models_tab,
+            jobs_tab,
+            history_tab,
+        )
         for name, panel in tab.panels(studio).items()
     }
     return build_site(

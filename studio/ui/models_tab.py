@@ -25,7 +25,7 @@ def bases_view(locale: str, studio: Studio) -> Markup:
     """Base models on disk, and fetches under way."""
     found = models.fetched(studio)
     rows = [(parts.code(name), _note(locale, name)) for name in found]
-    return parts.join([_jobs(locale, studio, "fetch"), parts.key_values(rows)])
+    return parts.join([job_lines(locale, studio, "fetch"), parts.key_values(rows)])
 
 
 def _note(locale: str, reference: str) -> str:
@@ -38,7 +38,7 @@ def merges_view(locale: str, studio: Studio) -> Markup:
     """Merges under way, and merged models with their checks."""
     cards = [_merged_card(locale, each) for each in models.merged(studio)]
     empty = parts.paragraph(say(locale, "models.merged_empty"), soft=True)
-    return parts.join([_jobs(locale, studio, "merge"), *(cards or [empty])])
+    return parts.join([job_lines(locale, studio, "merge"), *(cards or [empty])])
 
 
 def _merged_card(locale: str, merged: models.Merged) -> Markup:
@@ -60,7 +60,7 @@ def _merged_card(locale: str, merged: models.Merged) -> Markup:
     return parts.card(parts.code(merged.name), parts.join([ticks, place]))
 
 
-def _jobs(locale: str, studio: Studio, kind: str) -> Markup:
+def job_lines(locale: str, studio: Studio, kind: str) -> Markup:
     """Jobs of a kind that run, wait or went wrong lately."""
     return parts.join([_job(locale, job) for job in studio.jobs.listing(kind=kind, limit=JOBS_SHOWN)])
 
