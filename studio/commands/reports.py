@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from studio.commands.speech import Json, Language, Workspace, speaking
-from studio.i18n import number, say
+from studio.errors import StudioError
+from studio.i18n import LOCALES, number, say
 from studio.models.reference import parse_reference
-from studio.services import reports
+from studio.services import report_text, reports
 from studio.services.reports import Report
+from studio.services.studio import Studio
 
 
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or run:ID.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Also write it there: report.html, report.fa.md, report.en.md.")
+    ] = None,
     json: Json = False,
     workspace: Workspace = None,
     language: Language = None,
@@ -23,7 +29,28 @@ def report(
     with speaking(json, workspace, language) as speech:
         name = parse_reference(run).name if run.startswith("run:") else run
         found = reports.of_run(speech.studio, name)
-        speech.tell(reports.as_json(found), *_lines(speech.locale, found))
+        files = [] if out is None else _write(speech.studio, name, out.expanduser())
+        told = {**reports.as_json(found), **({"files": [str(file) for file in files]} if files else {})}
+        speech.tell(told, *_lines(speech.locale, found), *map(str, files))
+
+
+def _write(studio: Studio, run: str, out: Path) -> list[Path]:
+    """The report as files for others to read.
+
+    Raises:
+        StudioError: ``report.out_not_writable``.
+    """
+    from studio.ui import report_page
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        files = [report_page.write(studio, run, out)]
+        for locale in LOCALES:
+            files.append(out / f"report.{locale}.md")
+            files[-1].write_text(report_text.markdown(studio, run, locale), encoding="utf8")
+    except OSError as error:
+        raise StudioError("report.out_not_writable", out=str(out), reason=error.strerror or str(error)) from error
+    return files
 
 
 def _lines(locale: str, found: Report) -> list[str]:

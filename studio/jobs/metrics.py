@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 
 from studio.jobs.database import Database
-from studio.jobs.events import MetricRow
+from studio.jobs.events import HeldOutRow, MetricRow
 
 COLUMNS = tuple(field.name for field in fields(MetricRow))
 _INSERT = text(
@@ -17,6 +17,14 @@ _INSERT = text(
 _LATER = [
     text(f"DELETE FROM {table} WHERE run = :run AND (stage > :stage OR (stage = :stage AND step >= :step))")
     for table in ("metrics", "held_out", "alarms")
+]
+
+_COPY = [
+    text(
+        f"INSERT INTO {table} (run, {', '.join(columns)}) SELECT :run, {', '.join(columns)} FROM {table}"
+        " WHERE run = :origin AND (stage < :stage OR (stage = :stage AND step <= :step)) ORDER BY id"
+    )
+    for table, columns in (("metrics", COLUMNS), ("held_out", tuple(field.name for field in fields(HeldOutRow))))
 ]
 
 
@@ -36,6 +44,13 @@ class MetricStore:
             for later in _LATER:
                 connection.execute(later, place)
             connection.execute(_INSERT, {"run": run, **asdict(row)})
+
+    def take_over(self, run: str, origin: str, stage: int, step: int) -> None:
+        """Copy to `run` the metrics and held-out figures that `origin` has before `stage` and in it up to `step`."""
+        place = {"run": run, "origin": origin, "stage": stage, "step": step}
+        with self._database.writing() as connection:
+            for copy in _COPY:
+                connection.execute(copy, place)
 
     def last_id(self, run: str) -> int:
         """The id of the newest row of `run`, 0 without one: the cheap question of an idle poll."""

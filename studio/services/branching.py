@@ -17,6 +17,7 @@ from studio.services.studio import Studio
 from studio.services.words import FOLDER
 from studio.training.checkpoints import WEIGHTS, checkpoints, stage_folder
 
+ANSWERS = "samples.jsonl"
 _WHOLE = ("base", "vocabulary", "quantisation", "lora", "seed")
 """Keys that every stage depends on: another value makes another adapter, or another order of the same data."""
 
@@ -74,7 +75,10 @@ def plan(studio: Studio, recipe: Recipe, origin: str) -> Branch:
 
 @owner_only
 def fill(studio: Studio, branch: Branch, recipe: Recipe, run: str) -> None:
-    """Copy what `branch` takes over into the folder of `run`, which is held to the same base, vocabulary and data."""
+    """Copy what `branch` takes over into the folder of `run`, which is held to the same base, vocabulary and data.
+
+    Its figures and answers go along: the new run's curves and report begin at the base, as the old one's do.
+    """
     source, target = studio.settings.runs / branch.origin, studio.settings.runs / run
     if (source / FOLDER).is_dir():
         shutil.copytree(source / FOLDER, target / FOLDER)
@@ -82,12 +86,28 @@ def fill(studio: Studio, branch: Branch, recipe: Recipe, run: str) -> None:
         shutil.copytree(stage, target / "stages" / stage.name, ignore=shutil.ignore_patterns("checkpoints", ".*"))
     if branch.checkpoint is not None:
         shutil.copytree(branch.checkpoint, target / branch.checkpoint.relative_to(source))
+    step = 0 if branch.checkpoint is None else int(branch.checkpoint.name.partition("-")[2])
+    studio.metrics.take_over(run, branch.origin, len(branch.kept), step)
+    _copy_answers(source / ANSWERS, target / ANSWERS, len(branch.kept), step)
     environment = json.loads((source / ENVIRONMENT).read_text(encoding="utf8"))
     taken = recipe.stages[: len(branch.kept) + (branch.checkpoint is not None)]
     used = {each.dataset for stage in taken for each in stage.data}
     environment["datasets"] = {name: facts for name, facts in environment["datasets"].items() if name in used}
     environment |= {"recipe": recipe.model_dump(mode="json"), "from": branch.origin}
     (target / ENVIRONMENT).write_text(json.dumps(environment, indent=2, ensure_ascii=False), encoding="utf8")
+
+
+def _copy_answers(source: Path, target: Path, stage: int, step: int) -> None:
+    if source.is_file():
+        lines = [line for line in source.read_text(encoding="utf8").split("\n") if line]
+        places = [(int(answer["stage"]), int(answer["step"])) for answer in map(json.loads, lines)]
+        # Step 0 of the stage to come is asked anew by the run itself.
+        kept = [
+            line
+            for line, at in zip(lines, places, strict=True)
+            if at[0] < stage or (at[0] == stage and 0 < at[1] <= step)
+        ]
+        target.write_text("".join(line + "\n" for line in kept), encoding="utf8")
 
 
 def _shape(recipe: Recipe) -> dict[str, Any]:

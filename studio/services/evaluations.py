@@ -199,6 +199,22 @@ def board(studio: Studio, suite: str) -> list[Evaluation]:
     return sorted(reversed(found), key=lambda each: each.order.model.startswith("run:"))
 
 
+@owner_only
+def of_run(studio: Studio, run: str, base: str) -> list[list[Evaluation]]:
+    """For each suite that a run or one of its stages has answered, its evaluations after those of its base."""
+    found = []
+    for name in suites(studio):
+        own = [each for each in board(studio, name) if _is_of(each.order.model, run, base)]
+        if any(each.order.model != base for each in own):
+            found.append(own)
+    return found
+
+
+def _is_of(model: str, run: str, base: str) -> bool:
+    parsed = parse_reference(model)
+    return model == base or (parsed.scheme == "run" and parsed.name == run)
+
+
 def _way(order: Order) -> tuple[object, ...]:
     """All that must be the same for two figures to stand beside each other."""
     return (order.suite_hash, order.limit, order.few_shot, order.template, order.only, tuple(sorted(order.data)))

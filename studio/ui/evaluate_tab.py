@@ -36,12 +36,12 @@ def build(locale: str, studio: Studio) -> None:
         found = evaluations.subjects(studio)
         models = gr.Dropdown(found, value=found[:1], multiselect=True, label=say(locale, "evaluate.models"),
                              info=say(locale, "evaluate.models_info"), interactive=True, elem_id="evaluate-models",
-                             elem_classes=["ltr"])  # fmt: skip
+                             allow_custom_value=True, elem_classes=["ltr"])  # fmt: skip
     about = html_block(_about(locale, studio, QUICK), elem_id="suite-tasks")
     with gr.Accordion(say(locale, "knobs.advanced"), open=False), gr.Row():
-        limit = gr.Number(None, label=say(locale, "evaluate.limit"), info=say(locale, "evaluate.limit_info"),
+        limit = gr.Number(0, label=say(locale, "evaluate.limit"), info=say(locale, "evaluate.limit_info"),
                           precision=0, minimum=0, elem_id="evaluate-limit")  # fmt: skip
-        shots = gr.Number(None, label=say(locale, "evaluate.few_shot"), info=say(locale, "evaluate.few_shot_info"),
+        shots = gr.Number(0, label=say(locale, "evaluate.few_shot"), info=say(locale, "evaluate.few_shot_info"),
                           precision=0, minimum=0)  # fmt: skip
         template = gr.Checkbox(
             False, label=say(locale, "evaluate.template"), info=say(locale, "evaluate.template_info")
@@ -108,4 +108,5 @@ def _about(locale: str, studio: Studio, name: str) -> str:
 
 
 def _whole(value: float | None) -> int | None:
-    return None if value is None else int(value)
+    """None for 0: Gradio's page gives an empty number back as 0."""
+    return int(value or 0) or None

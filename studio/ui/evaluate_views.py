@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from studio.evaluation.results import Figure, TaskResult
+from studio.evaluation.results import Evaluation, Figure, TaskResult
 from studio.evaluation.suites import CORPUS_METRICS
 from studio.i18n import number, say
 from studio.services import evaluations
 from studio.services.evaluations import Compared, Difference
 from studio.services.studio import Studio
 from studio.ui import parts
-from studio.ui.models_tab import job_lines
+from studio.ui.job_lines import job_lines
 from studio.ui.parts import Markup
 
 WIDTH, ROW, TOP = 640, 26, 22
@@ -28,12 +28,15 @@ def board_view(locale: str, studio: Studio, suite: str) -> Markup:
         empty = parts.empty_state(say(locale, "evaluate.empty_title"), say(locale, "evaluate.empty_body"),
                                   example=say(locale, "evaluate.empty_example"))  # fmt: skip
         return parts.join([under_way, empty])
+    return parts.join([under_way, results_view(locale, studio, found)])
+
+
+def results_view(locale: str, studio: Studio, found: Sequence[Evaluation]) -> Markup:
+    """The figures of evaluations that were asked the same way, held to the first."""
     compared = evaluations.compare(studio, found)
     names = [each.order.model for each in found]
     body = [_table(locale, compared, names), *(_plot(locale, one) for one in compared), _notes(locale, compared)]
-    return parts.join(
-        [under_way, parts.card(say(locale, "evaluate.results"), parts.join(body), note=parts.ltr(suite))]
-    )
+    return parts.card(say(locale, "evaluate.results"), parts.join(body), note=parts.ltr(found[0].order.suite))
 
 
 def _table(locale: str, compared: Sequence[Compared], names: Sequence[str]) -> Markup:

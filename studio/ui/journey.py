@@ -26,6 +26,7 @@ from studio.ui import (
 from studio.ui.door import Gate, build_door
 from studio.ui.entrance import ENTER, LEAVE
 from studio.ui.logs import log_routes
+from studio.ui.report_routes import report_routes
 from studio.ui.shell import Tabs, Way, build_site
 from studio.ui.train_form import Form
 from studio.ui.visitor_site import build_visitors
@@ -85,7 +86,7 @@ def build_owners(studio: Studio) -> FastAPI:
         panels=panels,
         curves=lambda run, after: training.curves(studio, run or training.current(studio) or "", after),
         way=_way(studio.settings, "out"),
-        routes=[*history_tab.routes(studio), *log_routes(studio)],
+        routes=[*history_tab.routes(studio), *log_routes(studio), *report_routes(studio)],
     )
 
 

@@ -7,18 +7,17 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import StudioError
-from studio.i18n import bytes_text, explain, number, say
-from studio.jobs.store import ACTIVE, PENDING, Job
-from studio.services import chat, jobs, models
+from studio.i18n import bytes_text, number, say
+from studio.services import chat, models
 from studio.services.studio import Studio
 from studio.ui import models_code, parts
 from studio.ui.handlers import guarded, inform
+from studio.ui.job_lines import job_lines
 from studio.ui.parts import Markup
 from studio.ui.widgets import PLAIN, follow_choices, html_block, live_panel, pulse
 
 BASES, MERGES = "bases", "merges"
 CHOICES_SECONDS = 4.0
-JOBS_SHOWN = 3
 
 
 def bases_view(locale: str, studio: Studio) -> Markup:
@@ -58,22 +57,6 @@ def _merged_card(locale: str, merged: models.Merged) -> Markup:
         ]
     )
     return parts.card(parts.code(merged.name), parts.join([ticks, place]))
-
-
-def job_lines(locale: str, studio: Studio, kind: str) -> Markup:
-    """Jobs of a kind that run, wait or went wrong lately."""
-    return parts.join([_job(locale, job) for job in studio.jobs.listing(kind=kind, limit=JOBS_SHOWN)])
-
-
-def _job(locale: str, job: Job) -> Markup:
-    if job.state in (*PENDING, *ACTIVE):
-        text = f"{job.title}: {jobs.message(locale, job)}"
-        return parts.progress_bar(job.progress, text, locale=locale)
-    if job.error is not None and job.state in ("failed", "lost"):
-        return parts.banner(
-            job.title, explain(locale, StudioError(job.error["code"], **job.error["details"])), tone="bad"
-        )
-    return Markup("")
 
 
 def panels(studio: Studio) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from studio.services.reports import Bits, Report, StageReport
 from studio.services.studio import Studio
 from studio.ui import parts
 from studio.ui.parts import Markup
+from studio.ui.stage_plot import stage_plot
 
 PANEL = "report"
 LANGUAGES = ("fa", "en")
@@ -22,14 +23,16 @@ def panel(locale: str, studio: Studio, run_id: str) -> Markup:
     if not shown:
         return Markup("")
     job = training.get(studio, shown).job
-    done = job is not None and job.state == "done"
-    return report_view(locale, reports.of_run(studio, shown)) if done else Markup("")
+    if job is None or job.state != "done":
+        return Markup("")
+    return parts.join([report_view(locale, reports.of_run(studio, shown)), _download(locale, shown)])
 
 
 def report_view(locale: str, report: Report) -> Markup:
     """The whole card."""
     body = [
         _table(locale, report),
+        stage_plot(locale, report),
         _english(locale, report),
         _figures(locale, report),
         _answers(locale, report),
@@ -37,6 +40,12 @@ def report_view(locale: str, report: Report) -> Markup:
         parts.folded(say(locale, "report.environment"), _environment(locale, report)),
     ]
     return parts.card(say(locale, "report.title"), parts.join(body), note=parts.ltr(report.run))
+
+
+def _download(locale: str, run: str) -> Markup:
+    """A link to the report as a file of its own."""
+    address, words = parts.escape(f"../report/{run}.html"), parts.escape(say(locale, "report.download"))
+    return Markup(f'<p><a class="button secondary" href="{address}" download>{words}</a></p>')
 
 
 def _table(locale: str, report: Report) -> Markup:

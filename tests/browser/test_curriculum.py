@@ -1,6 +1,6 @@
 """A run of three stages from the estimate to the report: made on the Persian page, looked at on both.
 
-The tiny model learns here; `tests/real/test_curriculum.py` takes the real one through the same stages.
+The tiny model learns here; `tests/real/test_recipes.py` takes the real one through the same stages.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import yaml
 
 from studio.errors import StudioError
 from studio.i18n import explain
-from studio.jobs.events import MetricRow
+from studio.jobs.events import HeldOutRow, MetricRow
 from studio.jobs.store import NewJob
 from studio.recipe_changes import changes
 from studio.recipes import Recipe, load_recipe, override, parse_recipe
@@ -105,6 +105,28 @@ def test_a_branch_takes_over_stages_and_checkpoint(
     assert [(row.stage, row.step) for row in rest] == [(1, 3), (1, 4), (2, 1)]
     environment = json.loads((settings.runs / "extended" / "environment.json").read_text(encoding="utf8"))
     assert (environment["from"], sorted(environment["datasets"])) == ("parted", ["pairs", "texts"])
+
+
+def test_figures_and_answers_come_along(
+    train: Train, settings: Settings, studio: Studio, recipe: Recipe, words: Callable[[str], Path]
+) -> None:
+    words("origin")
+    keep(settings, "origin", recipe)
+    _, rows = train("origin", STAGES, "name=small")
+    for row in rows:
+        studio.metrics.add("origin", row)
+    for stage in (-1, 0, 1):
+        studio.held_out.add("origin", HeldOutRow(stage, 4, "fa", 2.0 - stage, 3.0, 10, 10, 1.0))
+    answers = [{"stage": stage, "step": step, "prompt": "?", "answer": "!"} for stage in (0, 1) for step in (0, 2)]
+    lines = "".join(json.dumps(answer) + "\n" for answer in answers)
+    (settings.runs / "origin" / "samples.jsonl").write_text(lines, encoding="utf8")
+    branch(studio, override(recipe, ["stages.1.budget.steps=2"]), "origin", "new")
+    first = [row for row in rows if row.stage == 0]
+    assert studio.metrics.newest("new", 99) == first
+    assert [row.stage for row in studio.held_out.rows("new")] == [-1, 0]
+    taken = training.answers(studio, "new")
+    assert [(answer.stage, answer.step) for answer in taken] == [("0", 0), ("0", 2)]
+    assert studio.metrics.newest("origin", 99) == rows, "the origin keeps its own"
 
 
 def test_a_branch_is_held_to_the_data_of_its_origin(
