@@ -24,7 +24,7 @@ from tests.browser.conftest import QUIET  # noqa: E402
 from tests.live import LiveStudio  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
-TABS = ("start", "data", "vocabulary", "train", "chat", "models", "settings")
+TABS = ("start", "data", "vocabulary", "train", "chat", "evaluate", "models", "jobs", "history", "settings")
 STARTER = "starter:smollm2-135m"
 
 
@@ -37,6 +37,8 @@ def prepare(live: LiveStudio, steps: int) -> None:
     texts = ("sample-stories", "sample-prose")
     live.command("vocabulary", "learn", "--model", STARTER, "--corpus", *texts, "--size", "1000", "--out", words)
     run = live.command("run", "first_steps", "--set", f"stages.0.budget.steps={steps}")["run"]
+    for model in (STARTER, f"run:{run}"):
+        live.command("evaluate", "--model", model, "--suite", "quick", "--limit", "10")
     live.command("merge", run, "--out", str(live.workspace / "exports" / run))
 
 

@@ -109,12 +109,16 @@ class Stage(_Strict):
 class Evaluation(_Strict):
     """What is measured, the share of English bits per byte that may be lost, and when a stage may end early.
 
+    If a finished stage has lost more English, `english` decides: the board warns, or the run stops there and goes on
+    only when somebody resumes it.
+
     With a `patience` of N, a stage ends once N measured checkpoints in a row were not its best in Persian, and goes on
     to the next with what the best one had learnt.
     """
 
     suite: str = "quick"
     english_limit: float = Field(0.02, ge=0)
+    english: Literal["warn", "stop"] = "warn"
     patience: int | None = Field(None, ge=1)
 
 

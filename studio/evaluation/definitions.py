@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from studio.errors import StudioError
 from studio.evaluation.story_endings import story_endings
 from studio.evaluation.suites import Suite
 
+_INCLUDE = re.compile(r"^include: (\S+)$", re.MULTILINE)
 PLACE = "ITEMS/"
 """What a definition writes for the folder of items, which is elsewhere on each machine."""
 GENERATED = {"story_endings_fa": "fa", "story_endings_en": "en"}
@@ -32,7 +34,7 @@ def fingerprint(suite: Suite, home: Path, data: Mapping[str, str]) -> str:
     """
     digest = hashlib.sha256(suite.model_dump_json().encode())
     for task in suite.tasks:
-        files = [home / "tasks" / f"{task.task}.yaml", home / "items" / f"{task.task}.jsonl"]
+        files = [*_definition(home / "tasks" / f"{task.task}.yaml"), home / "items" / f"{task.task}.jsonl"]
         for path in [*files, *([Path(data[task.task])] if task.task in data else [])]:
             if path.is_file():
                 digest.update(path.read_bytes())
@@ -41,6 +43,14 @@ def fingerprint(suite: Suite, home: Path, data: Mapping[str, str]) -> str:
         if task.task in GENERATED:
             digest.update(json.dumps(story_endings(GENERATED[task.task]), ensure_ascii=False).encode())
     return digest.hexdigest()
+
+
+def _definition(path: Path) -> list[Path]:
+    """A definition, those it includes and the code they may call."""
+    if not path.is_file():
+        return []
+    included = _INCLUDE.search(path.read_text(encoding="utf8"))
+    return [path, *(_definition(path.parent / included[1]) if included else sorted(path.parent.glob("*.py")))]
 
 
 def lay(suite: Suite, home: Path, folder: Path, data: Mapping[str, str]) -> Path:
@@ -81,26 +91,31 @@ def _lay_task(task: str, suite: Suite, home: Path, folder: Path, file: str | Non
         if file is not None:
             raise StudioError("evaluation.no_such_task", task=task, suite=suite.name)
         return
-    laid: dict[str, Any] = {"include": f"../bases/{source.name}", "task": task}
     if file is not None:
-        _write(items, _read(Path(file), task))
-        laid |= {
-            "dataset_path": "json",
-            "dataset_name": None,
-            "dataset_kwargs": {"data_files": {"test": str(items)}},
-            "training_split": None,
-            "validation_split": None,
-            "test_split": "test",
-            "fewshot_split": "test",
-        }
-    elif task in GENERATED:
+        lay_items(folder, task, _read(Path(file), task))
+        return
+    if task in GENERATED:
         _write(items, story_endings(GENERATED[task]))
     elif PLACE in source.read_text(encoding="utf8"):
         found = home / "items" / f"{task}.jsonl"
         if not found.is_file():
             raise StudioError("evaluation.no_data", task=task, reason=str(found))
         shutil.copyfile(found, items)
-    (folder / "tasks" / source.name).write_text(yaml.safe_dump(laid, allow_unicode=True), encoding="utf8")
+    _include(folder, task, {})
+
+
+def lay_items(folder: Path, task: str, rows: list[dict[str, Any]]) -> None:
+    """Let `rows` take the place of a task's own items."""
+    items = folder / "items" / f"{task}.jsonl"
+    _write(items, rows)
+    splits = {"training_split": None, "validation_split": None, "test_split": "test", "fewshot_split": "test"}
+    files = {"dataset_path": "json", "dataset_name": None, "dataset_kwargs": {"data_files": {"test": str(items)}}}
+    _include(folder, task, {**files, **splits})
+
+
+def _include(folder: Path, task: str, over: dict[str, Any]) -> None:
+    laid = {"include": f"../bases/{task}.yaml", "task": task, **over}
+    (folder / "tasks" / f"{task}.yaml").write_text(yaml.safe_dump(laid, allow_unicode=True), encoding="utf8")
 
 
 def _read(path: Path, task: str) -> list[dict[str, Any]]:

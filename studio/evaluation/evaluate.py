@@ -105,6 +105,7 @@ def _asker(
     from studio.evaluation.harness import Manner, WatchedModel, run_task
     from studio.evaluation.retrieval import retrieve
     from studio.evaluation.sentence_pairs import read_pairs
+    from studio.evaluation.translation import translate_items
 
     watched = WatchedModel(subject.model, subject.tokenizer, subject.start, stopping)
     manner = Manner(order.limit, order.few_shot, order.template)
@@ -113,6 +114,8 @@ def _asker(
         if task.kind == "retrieval":
             pairs = read_pairs(order.data.get(task.task))[: order.limit]
             return retrieve(subject.model, subject.encode, pairs, subject.start, progress=progress, stopping=stopping)
+        if task.translate:
+            translate_items(watched, task, tasks.parent, order.limit, progress=progress)
         return run_task(watched, task, tasks, manner, progress=progress)
 
     return ask

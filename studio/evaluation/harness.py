@@ -103,12 +103,8 @@ def run_task(
     if manner.template and not model.tokenizer.chat_template:
         raise StudioError("evaluation.no_template")
     model.watch(progress)
-    manager = _definitions(task, tasks)
-    try:
-        asked = list(manager.load([task.task])["tasks"].values())
-    except Exception as error:  # whatever the library of datasets meets: no connection, no such file, a changed form
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise StudioError("evaluation.no_data", task=task.task, reason=reason) from error
+    manager = definitions(task, tasks)
+    asked = loaded(manager, task)
     found = simple_evaluate(
         model=model,
         tasks=asked,
@@ -127,14 +123,31 @@ def run_task(
     return [_item(task, name, row, len(samples) > 1) for name, rows in samples.items() for row in _first_filter(rows)]
 
 
-def _definitions(task: SuiteTask, tasks: Path) -> TaskManager:
-    """Ours alone where that is enough: reading the ten thousand of lm-eval takes seconds."""
+def definitions(task: SuiteTask, tasks: Path) -> TaskManager:
+    """What lm-eval knows of a task: ours alone where that is enough, as reading its own ten thousand takes seconds.
+
+    Raises:
+        StudioError: ``evaluation.no_such_task``.
+    """
     ours = (tasks / f"{task.task}.yaml").is_file()
     with _quiet():
         manager = TaskManager(include_path=str(tasks), include_defaults=not ours)
     if task.task not in manager.all_tasks:
         raise StudioError("evaluation.no_such_task", task=task.task, suite="lm-eval")
     return manager
+
+
+def loaded(manager: TaskManager, task: SuiteTask) -> list[Any]:
+    """The task, or the tasks of the group, with their items.
+
+    Raises:
+        StudioError: ``evaluation.no_data``.
+    """
+    try:
+        return list(manager.load([task.task])["tasks"].values())
+    except Exception as error:  # whatever the library of datasets meets: no connection, no such file, a changed form
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise StudioError("evaluation.no_data", task=task.task, reason=reason) from error
 
 
 def _first_filter(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

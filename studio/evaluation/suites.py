@@ -31,6 +31,7 @@ class SuiteTask(BaseModel):
         also: Further figures of all answers, from the same answers and references.
         chance: What guessing reaches; None where guessing has no figure.
         category: Column of the items that groups them; a group of lm-eval's is grouped by its tasks.
+        translate: Columns whose English the evaluated model writes first, as ``NAME_en``, where items do not bring it.
         source: Where the items come from, with their licence.
         verified: False where we could not check it against the published items or figures.
     """
@@ -44,6 +45,7 @@ class SuiteTask(BaseModel):
     also: tuple[Literal["bleu", "chrf"], ...] = ()
     chance: float | None = Field(default=None, ge=0, lt=1)
     category: str | None = None
+    translate: tuple[str, ...] = ()
     source: str
     verified: bool = True
 

@@ -21,7 +21,6 @@ from studio.models.files import chat_template, locate
 from studio.models.reference import parse_reference
 from studio.services import models, runs, training
 from studio.services.studio import Studio
-from studio.services.training import ADAPTER
 
 _NO_LETTER = re.compile(r"[^A-Za-z0-9.-]+")
 
@@ -182,8 +181,7 @@ def subjects(studio: Studio) -> list[str]:
     for run in runs.listing(studio):
         if training.checkpoints(studio, run.id):
             found.append(f"run:{run.id}")
-        stages = sorted((studio.settings.runs / run.id / "stages").glob(f"*/{ADAPTER}"), reverse=True)
-        found += [f"run:{run.id}/{stage.parent.name.partition('-')[2]}" for stage in stages[1:]]
+        found += [f"run:{run.id}/{stage}" for stage in training.finished_stages(studio, run.id)[1:]]
     return found
 
 

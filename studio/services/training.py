@@ -234,6 +234,14 @@ def checkpoints(studio: Studio, run: str) -> list[str]:
     return [f"run:{run}", *found] if found or finished else []
 
 
+@owner_only
+def finished_stages(studio: Studio, run: str) -> list[str]:
+    """Names of the stages that a run has finished, the last one first."""
+    stages = studio.settings.runs / Path(run).name / "stages"
+    found = [stage for stage in sorted(_names(stages), reverse=True) if ADAPTER in _names(stages / stage)]
+    return [stage.partition("-")[2] for stage in found]
+
+
 def _names(folder: Path) -> list[str]:
     """What a folder holds; nothing where there is none. (For 2,000 runs `glob` takes five times as long.)"""
     try:

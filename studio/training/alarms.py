@@ -17,7 +17,7 @@ from studio.jobs.events import Alarm, HeldOutRow, MetricRow
 
 KINDS = ("loss_spike", "gradient_spike", "loss_rises", "zero_loss", "not_finite", "english_lost")
 """Those told from rows and figures; checkpoints, room and memory have theirs in `milestones` and `curriculum`:
-``no_improvement``, ``ended_early``, ``disk_low``, ``memory_low``, ``checkpoint_broken``."""
+``no_improvement``, ``ended_early``, ``english_stopped``, ``disk_low``, ``memory_low``, ``checkpoint_broken``."""
 
 WINDOW = 50
 LEAST = 20  # steps of a stage before a spike can be told from a beginning

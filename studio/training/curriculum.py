@@ -185,7 +185,20 @@ def _run_stages(studio: Studio, recipe: Recipe, progress: Progress) -> tuple[Sta
         steps += result.steps
         if result.stopped:
             break
+        if number + 1 < total and recipe.evaluation.english == "stop" and _english_is_lost(studio):
+            _tell_english(studio, number, result.steps)
+            return StageResult(True, result.steps, result.loss), steps
     return result, steps
+
+
+def _english_is_lost(studio: Studio) -> bool:
+    held_out = studio.held_out
+    return studio.ranks.agreed(lambda: held_out is not None and held_out.english_is_lost)()
+
+
+def _tell_english(studio: Studio, stage: int, step: int) -> None:
+    if studio.journal is not None:
+        studio.journal.alarm(Alarm(stage, step, "english_stopped", time.time(), {}))
 
 
 def _restore(studio: Studio, recipe: Recipe) -> int:

@@ -94,6 +94,7 @@ class HeldOut:
         self._scores = dict(journal.scores)
         self._cost: float | None = None
         self._ended = time.monotonic()
+        self.english_is_lost = False  # after the last finished stage, beyond the limit
 
     def begin(self) -> None:
         """Measure the base as it came and then the model before its first step; one figure where they are the same."""
@@ -120,6 +121,7 @@ class HeldOut:
             base = self._base.get(row.language) if row.language == "en" else None
             if base is not None and (alarm := english_lost(base, row, self._limit)) is not None:
                 self._journal.alarm(alarm)
+                self.english_is_lost = True
 
     def best(self, stage: int, upto: int) -> int | None:
         """The step, at most `upto`, after which a stage scored best in Persian; None before any was measured."""

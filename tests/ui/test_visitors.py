@@ -18,6 +18,7 @@ from gradio_client.exceptions import AppError
 from studio import password
 from studio.i18n import LOCALES
 from studio.jobs.store import NewJob
+from studio.recipes import dump_recipe, preset_recipe
 from studio.services.studio import open_studio
 from studio.settings import Settings
 from studio.ui.journey import build_owners
@@ -141,7 +142,8 @@ def test_the_owners_handlers_cannot_be_called_by_name_or_number(live: LiveStudio
 
 
 def test_live_panels_are_the_owners(live: LiveStudio, cookie: str) -> None:
-    for name in ("board", "all_jobs", "job", "ended", "curves", "health", "status", "answers", "report"):
+    for name in ("board", "all_jobs", "job", "ended", "curves", "health", "status", "answers", "report",
+                 "evaluations"):  # fmt: skip
         assert ask(live, f"/live/{name}?locale=en")[0] == 404
         assert ask(live, f"/live/{name}?locale=en", cookie=cookie)[0] == 200
 
@@ -167,9 +169,22 @@ def test_logs_are_the_owners(live: LiveStudio, cookie: str) -> None:
         assert ask(live, f"/log/{wrong}", cookie=cookie)[0] == 404, wrong
 
 
+def test_report_files_are_the_owners(live: LiveStudio, cookie: str) -> None:
+    folder = open_studio(Settings(live.workspace)).settings.runs / "first_steps-9"
+    folder.mkdir(parents=True)
+    (folder / "recipe.yaml").write_text(dump_recipe(preset_recipe("first_steps")), encoding="utf8")
+    assert ask(live, "/report/first_steps-9.html")[0] == 404
+    status, headers, body = ask(live, "/report/first_steps-9.html", cookie=cookie)
+    assert (status, b"first_steps-9" in body) == (200, True)
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert headers["content-disposition"] == 'attachment; filename="first_steps-9.html"'
+    for wrong in ("nothing-1", "../owner.json", "%2e%2e%2fowner.json", ""):
+        assert ask(live, f"/report/{wrong}.html", cookie=cookie)[0] == 404, wrong
+
+
 def test_visitors_meet_refusals_in_their_language(live: LiveStudio) -> None:
     client = Client(f"{live.address}/fa/", verbose=False)
-    with pytest.raises(AppError, match="هم‌رسانی نشده"):
+    with pytest.raises(AppError, match="هم‌رسانی نکرده"):
         client.predict("run:secret-1", [], [], "سلام", api_name="/chat")
     with pytest.raises(AppError, match="هم‌رسانی نشده"):
         client.predict("secret-1", api_name="/report")

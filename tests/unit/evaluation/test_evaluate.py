@@ -152,6 +152,27 @@ def test_a_task_of_a_file_of_ones_own(run: Run, tmp_path: Path) -> None:
     assert [item.wanted for item in items] == ["یک", "چهار", "دو"], "a Persian digit is a number, too"
 
 
+def test_questions_are_put_into_english_by_the_model_unless_the_file_brings_it(run: Run, tmp_path: Path) -> None:
+    task = "parsinlu_multiple_choice_en_input"
+    rows = [
+        {"question": "پایتخت ایران؟", "candidates": ["تهران", "قم"], "answer": "1", "category": "x"},
+        {"question": "کدام؟", "candidates": ["یک", "دو"], "answer": "2", "category": "x",
+         "question_en": "Which?", "candidates_en": ["one", "two"]},
+    ]  # fmt: skip
+    file = tmp_path / "own.jsonl"
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf8")
+    found = run((task,), suite="papers", data={task: str(file)}, limit=None)
+    assert found.tasks[task].figure.items == 2
+    stored = (tmp_path / "evaluation" / "items" / f"{task}.jsonl").read_text(encoding="utf8").splitlines()
+    first, second = map(json.loads, stored)
+    assert (second["question_en"], second["candidates_en"]) == ("Which?", ["one", "two"])
+    assert isinstance(first["question_en"], str)
+    assert first["question_en"]
+    assert len(first["candidates_en"]) == 2
+    items = results.read_items(tmp_path / "evaluation", task)
+    assert items[1].wanted == "two"
+
+
 def test_items_that_cannot_be_had_are_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
     with pytest.raises(StudioError, match=r"evaluation\.no_data") as refused:

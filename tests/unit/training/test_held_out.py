@@ -19,7 +19,7 @@ from studio.data.stored import read_samples
 from studio.evaluation.bits import measure_model
 from studio.jobs.alarms import AlarmStore
 from studio.jobs.database import Database
-from studio.jobs.events import BASE_STAGE, HeldOutRow, MetricRow
+from studio.jobs.events import BASE_STAGE, Alarm, HeldOutRow, MetricRow
 from studio.jobs.held_out import HeldOutStore
 from studio.recipes import Recipe, override, parse_recipe
 from studio.settings import Settings
@@ -203,6 +203,23 @@ def test_english_that_is_lost_raises_an_alarm_against_the_base_of_the_runs_begin
         assert [(alarm.kind, alarm.stage, alarm.step) for alarm in alarms] == [("english_lost", 0, 3)][: limit < 0.1]
     now = figures(database, "b")[("en", 0, 3)].bits_per_byte
     assert alarms[0].details["share"] == pytest.approx(1.1 * now / base.bits_per_byte - 1)
+
+
+def test_a_run_stops_where_english_is_lost_if_its_recipe_says_so(
+    train: Train, database: Database, texts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = f"stages=[{PRETRAIN}, {PRETRAIN.replace('name: pretrain', 'name: more')}]"
+    lost = ["evaluation.english_limit=0", two]
+    monkeypatch.setattr(
+        held_out, "english_lost", lambda base, now, limit: Alarm(now.stage, now.step, "english_lost", 0.0)
+    )
+    result, rows = train("a", *lost, "evaluation.english=stop", journal=open_journal(database, "a"))
+    assert (result.state, {row.stage for row in rows}) == ("stopped", {0})
+    assert [alarm.kind for alarm in AlarmStore(database).rows("a")] == ["english_lost", "english_stopped"]
+    result, rows = train("a", *lost, "evaluation.english=stop", journal=open_journal(database, "a"))
+    assert (result.state, {row.stage for row in rows}) == ("done", {1}), "resumed, it goes on: somebody wants it so"
+    result, rows = train("b", *lost, journal=open_journal(database, "b"))
+    assert (result.state, {row.stage for row in rows}) == ("done", {0, 1}), "by default it warns"
 
 
 def test_sample_answers_speak_with_the_learnt_rows(
