@@ -57,6 +57,7 @@
     if (changes.some((change) => change.type === "childList")) {
       if (document.querySelector("#journey [role=tab]")) keepTab();
       localizeToasts();
+      turnBlocks();
     }
   }).observe(document.documentElement, { subtree: true, childList: true, attributes: true, attributeFilter: ["aria-selected"] });
 
@@ -69,6 +70,12 @@
       if (kind && title) title.nodeValue = `${words.toasts[kind]} `;
       toast.querySelector('[data-testid="toast-close"]')?.setAttribute("aria-label", words.close);
     }
+  }
+
+  // A paragraph finds its direction line by line (studio.css); where the marks of a list, the first column of a table or
+  // the bar of a quotation stand is a matter of the whole block.
+  function turnBlocks() {
+    for (const block of document.querySelectorAll(".side .message :is(ul, ol, table, blockquote):not([dir])")) block.dir = "auto";
   }
 
   // ---- uploads -----------------------------------------------------------------------------------------------------
@@ -156,6 +163,15 @@
     });
     watch("value", ask);
   };
+
+  // A file that a handler made of text: the browser saves it.
+  studio.saver = (element, props, watch) => watch("value", () => {
+    if (!props.value) return;
+    const { name, kind, text } = JSON.parse(props.value);
+    const address = URL.createObjectURL(new Blob([text], { type: kind }));
+    Object.assign(document.createElement("a"), { href: address, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 60000);
+  });
 
   // ---- a notice at the end of a job, where a person asked for it ---------------------------------------------------
   const kept = (key) => { try { return localStorage.getItem(key); } catch { return null; } };

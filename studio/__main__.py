@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from studio.commands import data, evaluation, history, jobs, models, owner, recipes, reports, runs, sharing, vocabulary
+from studio.commands import (
+    data,
+    evaluation,
+    history,
+    jobs,
+    models,
+    owner,
+    prompts,
+    recipes,
+    reports,
+    runs,
+    sharing,
+    vocabulary,
+)
 from studio.commands.speech import Language, Workspace
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -20,6 +33,7 @@ app.add_typer(evaluation.app, name="suites")
 app.command()(models.fertility)
 app.command()(models.bits)
 app.command()(models.chat)
+app.command()(prompts.prompts)
 app.command()(models.merge)
 app.command()(runs.run)
 app.command()(runs.estimate)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,6 +38,18 @@ class Sampling(_Strict):
     repetition_penalty: float | None = Field(default=None, gt=0, le=3)
     max_new_tokens: int = Field(default=512, ge=1, le=LONGEST_ANSWER)
     seed: int = Field(default=3407, ge=0, lt=2**63)
+
+
+NAMED: Mapping[str, Sampling] = MappingProxyType(
+    {
+        "careful": Sampling(greedy=True),
+        "balanced": Sampling(),
+        "lively": Sampling(temperature=1.0, top_p=0.98, top_k=0),
+        # As the technical report on Gemma-3n-4B Persian (August 2025) talks to its model.
+        "report": Sampling(temperature=0.1, top_p=0.95, top_k=64, max_new_tokens=500),
+    }
+)
+"""Settings with a name; the length belongs to a name only where it says one."""
 
 
 class Request(_Strict):

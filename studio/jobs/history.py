@@ -84,3 +84,7 @@ class HistoryStore:
         with self._database.writing() as connection:
             for table in _TABLES:
                 connection.execute(text(f"DELETE FROM {table} WHERE run = :run"), {"run": run})
+            # A model of the run is run:ID/STAGE, with @STEP behind for a checkpoint.
+            of_run = "substr({0}, 1, length(:start)) = :start"
+            votes = f"DELETE FROM votes WHERE {of_run.format('first')} OR {of_run.format('second')}"
+            connection.execute(text(votes), {"start": f"run:{run}/"})

@@ -113,8 +113,20 @@ def m007_diary(connection: Connection) -> None:
     connection.execute(text("CREATE INDEX diary_run ON diary (run, id)"))
 
 
+def m008_votes(connection: Connection) -> None:
+    """Blind votes, one row per pair of models over one base that a vote says something about."""
+    connection.execute(
+        text("""
+        CREATE TABLE votes (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, base TEXT NOT NULL,
+            first TEXT NOT NULL, second TEXT NOT NULL, winner TEXT NOT NULL, prompt TEXT NOT NULL
+        )""")
+    )
+
+
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     m001_jobs, m002_metrics, m003_lease, m004_live, m005_shares, m006_run_notes, m007_diary,
+    m008_votes,
 )  # fmt: skip
 
 

@@ -10,10 +10,13 @@ from studio.chat.client import ChatClient, ChatStatus
 from studio.chat.events import Finished, Loading, Piece, Refused, Started, Waiting
 from studio.chat.requests import Message, Request, Sampling
 from studio.errors import StudioError
+from studio.evaluation.flags import Flag, flags
 from studio.models.files import is_fetched, locate
 from studio.models.reference import parse_reference
 from studio.services import models, runs, training
 from studio.services.studio import Studio
+
+_NEWEST = 8  # runs that are looked into for one to begin with: a page asks every few seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,21 @@ class Column:
     finished: Finished | None = None
     refused: StudioError | None = None
     has_template: bool = True
+
+    @property
+    def question(self) -> str:
+        """What was asked last, empty before anything was."""
+        return next((message.content for message in reversed(self.messages) if message.role == "user"), "")
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """What stands out about the last answer, once it is whole."""
+        return () if self.finished is None else flags(self.question, self.finished.text)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last question has its answer, or will have none."""
+        return self.finished is not None or self.refused is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +62,27 @@ def bases(studio: Studio) -> list[str]:
 
 @owner_only
 def adapted(studio: Studio) -> list[str]:
-    """Runs with something to talk to, newest first, each with its checkpoints."""
+    """Runs with something to talk to, newest first, each with its finished stages and its checkpoints."""
     return [reference for run in runs.listing(studio) for reference in training.checkpoints(studio, run.id)]
+
+
+@owner_only
+def newest(studio: Studio) -> str | None:
+    """The newest run that can answer now; the base of none of the newest few may be on disk."""
+    for run in runs.listing(studio)[:_NEWEST]:
+        if training.checkpoints(studio, run.id) and can_answer(studio, f"run:{run.id}"):
+            return f"run:{run.id}"
+    return None
+
+
+@owner_only
+def can_answer(studio: Studio, reference: str) -> bool:
+    """Whether all files of a model are there."""
+    try:
+        locate(reference, studio.settings)
+    except StudioError:
+        return False
+    return True
 
 
 @owner_only
@@ -67,7 +104,7 @@ def talk(
         columns: The sides with their conversations so far.
         prompt: What the user says next.
         sampling: The same for all sides.
-        system: System message; used while a conversation is empty.
+        system: System message, before the first turn of every conversation.
         name: What `stop` calls these answers.
 
     Raises:
@@ -90,8 +127,9 @@ def talk(
 
 
 def _with_prompt(messages: tuple[Message, ...], prompt: str, system: str) -> tuple[Message, ...]:
-    start = (Message(role="system", content=system.strip()),) if system.strip() and not messages else messages
-    return (*start, Message(role="user", content=prompt))
+    turns = tuple(message for message in messages if message.role != "system")
+    start = (Message(role="system", content=system.strip()),) if system.strip() else ()
+    return (*start, *turns, Message(role="user", content=prompt))
 
 
 def _after(board: Board, event: object) -> Board:

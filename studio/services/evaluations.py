@@ -19,7 +19,7 @@ from studio.evaluation.suites import Suite, home, load_suite, names
 from studio.jobs.store import ENDED, Job, NewJob
 from studio.models.files import chat_template, locate
 from studio.models.reference import parse_reference
-from studio.services import models, runs, training
+from studio.services import chat, models
 from studio.services.studio import Studio
 
 _NO_LETTER = re.compile(r"[^A-Za-z0-9.-]+")
@@ -177,12 +177,10 @@ def listing(studio: Studio) -> list[Evaluation]:
 @owner_only
 def subjects(studio: Studio) -> list[str]:
     """What can be evaluated: bases on disk, then runs, newest first, each with its finished stages."""
-    found = models.fetched(studio)
-    for run in runs.listing(studio):
-        if training.checkpoints(studio, run.id):
-            found.append(f"run:{run.id}")
-        found += [f"run:{run.id}/{stage}" for stage in training.finished_stages(studio, run.id)[1:]]
-    return found
+    return [
+        *models.fetched(studio),
+        *(each for each in chat.adapted(studio) if parse_reference(each).revision is None),
+    ]
 
 
 @owner_only

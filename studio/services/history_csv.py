@@ -33,7 +33,7 @@ def as_csv(studio: Studio) -> str:
     table.writeheader()
     for run in history.everything(studio):
         for stage in run.stages or (None,):
-            table.writerow({name: _cell(value) for name, value in _line(run, stage).items()})
+            table.writerow({name: cell(value) for name, value in _line(run, stage).items()})
     return told.getvalue()
 
 
@@ -66,5 +66,6 @@ def _line(run: PastRun, stage: PastStage | None) -> dict[str, Any]:
     return line
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """`value` as a cell that no spreadsheet takes for a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

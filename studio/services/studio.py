@@ -18,6 +18,7 @@ from studio.jobs.queue import Queue
 from studio.jobs.run_notes import RunNoteStore
 from studio.jobs.shares import ShareStore
 from studio.jobs.store import JobStore
+from studio.jobs.votes import VoteStore
 from studio.settings import Settings
 
 
@@ -43,6 +44,7 @@ class Studio:
     shares: ShareStore
     history: HistoryStore
     run_notes: RunNoteStore
+    votes: VoteStore
     caller: Caller = OWNER
 
     def for_visitors(self) -> Studio:
@@ -72,4 +74,5 @@ def open_studio(settings: Settings) -> Studio:
         shares=ShareStore(database),
         history=HistoryStore(database),
         run_notes=RunNoteStore(database),
+        votes=VoteStore(database),
     )

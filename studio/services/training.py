@@ -221,25 +221,19 @@ def energy_source(studio: Studio, run: str) -> str | None:
 
 @owner_only
 def checkpoints(studio: Studio, run: str) -> list[str]:
-    """References of what a run has to talk to or merge: itself, then its checkpoints, newest first."""
-    found, finished = [], False
+    """References of what a run has to talk to or merge: itself, its finished stages where it has several, and its
+    checkpoints, each of these newest first."""
+    found, finished = [], []
     for stage in sorted(_names(studio.settings.runs / Path(run).name / "stages"), reverse=True):
-        here = studio.settings.runs / Path(run).name / "stages" / stage
+        here, name = studio.settings.runs / Path(run).name / "stages" / stage, stage.partition("-")[2]
         inside = _names(here)
-        finished = finished or ADAPTER in inside
+        finished += [f"run:{run}/{name}"] if ADAPTER in inside else []
         steps = _names(here / "checkpoints") if "checkpoints" in inside else []
         for step in sorted((each for each in steps if each.startswith("step-")), reverse=True):
             if (here / "checkpoints" / step / ADAPTER).exists():
-                found.append(f"run:{run}/{stage.partition('-')[2]}@{int(step.partition('-')[2])}")
-    return [f"run:{run}", *found] if found or finished else []
-
-
-@owner_only
-def finished_stages(studio: Studio, run: str) -> list[str]:
-    """Names of the stages that a run has finished, the last one first."""
-    stages = studio.settings.runs / Path(run).name / "stages"
-    found = [stage for stage in sorted(_names(stages), reverse=True) if ADAPTER in _names(stages / stage)]
-    return [stage.partition("-")[2] for stage in found]
+                found.append(f"run:{run}/{name}@{int(step.partition('-')[2])}")
+    stages = finished if len(finished) > 1 else []
+    return [f"run:{run}", *stages, *found] if found or finished else []
 
 
 def _names(folder: Path) -> list[str]:

@@ -35,10 +35,12 @@ def held(locale: str, handler: Callable[..., Any], inputs: Sequence[Any]) -> Cal
     """
     named = [one for one in inspect.signature(handler).parameters.values() if one.kind is not one.VAR_POSITIONAL]
     kinds = [str(one.annotation) for one in named] + [""] * len(inputs)
+    first = int(kinds[0].endswith("Request"))  # of a handler that takes any number of values, else it comes last
 
     def checked(values: tuple[Any, ...]) -> list[Any]:
-        fields = [as_field(field, value, kind) for field, value, kind in zip(inputs, values, kinds, strict=False)]
-        return [*fields, *values[len(inputs) :]]  # what Gradio adds, such as the request, comes last
+        given = zip(inputs, values[first:], kinds[first:], strict=False)
+        fields = [as_field(field, value, kind) for field, value, kind in given]
+        return [*values[:first], *fields, *values[first + len(inputs) :]]  # with what Gradio adds, such as the request
 
     if inspect.isgeneratorfunction(handler):
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -65,6 +66,23 @@ def follow_choices(choices: Sequence[Any], value: Any, held: Any) -> dict[str, A
     Told back what it held, the field would lose what a person chose while the clock was on its way.
     """
     return gr.update(choices=choices) if value == held else gr.update(choices=choices, value=value)
+
+
+def saver(**options: Any) -> gr.HTML:
+    """An invisible place that saves a `file_to_save` in the browser; nothing of it stays on the server's disk."""
+    return gr.HTML(
+        html_template="<i></i>",
+        js_on_load="studio.saver(element, props, watch)",
+        elem_classes=["pulse"],
+        apply_default_css=False,
+        padding=False,
+        **options,
+    )
+
+
+def file_to_save(name: str, kind: str, text: str) -> str:
+    """What a handler gives a `saver`: a file of its own every time, be it the same text again."""
+    return json.dumps({"name": name, "kind": kind, "text": text, "at": time.time()}, ensure_ascii=False)
 
 
 def go_to(tab: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -32,6 +33,21 @@ class Page:
 
     def sentence(self, code: str, **details: Any) -> str:
         return explain(self.locale, StudioError(code, **details))
+
+
+KNOBS = {
+    "system": "", "temperature": 0, "top_p": 1, "top_k": 0, "repetition_penalty": 0, "max_tokens": 8, "seed": 1,
+}  # fmt: skip
+"""The fields of the chat behind its manners, in their order."""
+
+
+def question(
+    models: Sequence[str], text: str, histories: Sequence[Any] = (), *, hidden: bool = False, **knobs: Any
+) -> list[Any]:
+    """The values of the chat's fields in their order; what is not given is greedy and short."""
+    rest = 4 - len(models)
+    talked = [*histories, *[[] for _ in range(4 - len(histories))]]
+    return [*models, *[""] * rest, *talked, text, hidden, *{**KNOBS, **knobs}.values()]
 
 
 def form(recipe: str = "first_steps", **values: Any) -> list[Any]:

@@ -13,12 +13,12 @@ from gradio_client import handle_file
 
 from studio.errors import StudioError
 from studio.i18n import say
-from studio.services import jobs
+from studio.services import jobs, prompt_sets
 from studio.services.studio import open_studio
 from studio.settings import ROOT, Settings
 from studio.ui.uploaded import uploaded
 from tests.live import LiveStudio
-from tests.ui.api import Page, form
+from tests.ui.api import KNOBS, Page, form, question
 
 PANELS = (
     "story",
@@ -43,6 +43,7 @@ PANELS = (
     "starts",
     "history",
     "past_run",
+    "votes",
 )
 EVENTS = ("click", "change", "input", "submit", "tick", "upload", "select", "blur", "then", "success")
 CLOCKS = {"data_names", "mix_choices", "vocabulary_choices", "runs", "chat_choices", "merge_choices", "shareable",
@@ -50,7 +51,8 @@ CLOCKS = {"data_names", "mix_choices", "vocabulary_choices", "runs", "chat_choic
 ON_OPENING = {"shared", "expected_time", "device", "token", "workspace", "estimate_open"}
 FOLLOWING = {"data_preset", "vocabulary_base_of", "vocabulary_name", "vocabulary_keep", "starts_of"}
 AT_ONCE = {"vocabulary_size", "mix_shares", "show_run", "chat_stop", "chat_clear", "disk_use", "history_find",
-           "history_newer", "history_older", "history_cancel", "job_show", "jobs_page", "code_other"}  # fmt: skip
+           "history_newer", "history_older", "history_cancel", "job_show", "jobs_page", "code_other", "chat_add",
+           "chat_remove", "chat_hide", "chat_manner", "chat_manner_of", "prompts_stop"}  # fmt: skip
 ROUND_THE_QUEUE = CLOCKS | ON_OPENING | FOLLOWING | AT_ONCE
 
 
@@ -141,9 +143,17 @@ def test_refusals_speak_the_language_of_the_page(page: Page, tmp_path: Path) -> 
         page.sentence("run.unknown", run=bad): ("stop", (bad,)),
         page.sentence("run.unknown", run=""): ("resume", (None,)),
         page.sentence("publish.no_run"): ("merge", (None, "")),
-        page.sentence("chat.no_model"): ("chat", ("", "", [], [], "سلام", "", 0.7, 0.9, 8, 1)),
+        page.sentence("chat.no_model"): ("chat", question([], "سلام")),
         page.sentence("chat.bad_knob", key="top_p", fault="less_than_equal", bound=1.0): (
-            "chat", ("starter:smollm2-135m", "", [], [], "سلام", "", 0.7, 7, 8, 1),
+            "chat", question(["starter:smollm2-135m"], "سلام", temperature=0.7, top_p=7),
+        ),
+        page.sentence("chat.nothing_asked"): ("chat_retry", question(["starter:smollm2-135m"], "سلام")),
+        page.sentence("votes.needs_two"): (
+            "chat", question(["starter:smollm2-135m", "starter:smollm2-135m"], "سلام", hidden=True),
+        ),
+        page.sentence("prompts.no_subject"): ("prompts", ([], "starter:smollm2-135m", "", "", "", *KNOBS.values())),
+        page.sentence("prompts.unknown_subject", subject=bad, known=", ".join(prompt_sets.subjects())): (
+            "prompts", ([bad], "starter:smollm2-135m", "", "", "", *KNOBS.values()),
         ),
         page.sentence("job.none_chosen"): ("job_up", (None,)),
         page.sentence("job.unknown", job="999999"): ("job_stop", ("999999",)),

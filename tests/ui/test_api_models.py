@@ -11,7 +11,7 @@ from studio.settings import Settings
 from studio.tokenizer.proof import untouched
 from tests.live import LiveStudio
 from tests.past import make_run, measure
-from tests.ui.api import Page, form
+from tests.ui.api import Page, form, question
 
 
 def test_a_vocabulary_is_learned_seen_at_every_size_taken_and_deleted(page: Page, tiny_model: Path) -> None:
@@ -185,15 +185,15 @@ def test_the_history_is_downloaded_as_a_table(api_live: LiveStudio) -> None:
 
 def test_a_chat_is_streamed(page: Page, tiny_model: Path) -> None:
     reference = f"local:{tiny_model}"
-    job = page.client.submit(reference, "", [], [], "سلام", "", 0, 1, 6, 1, api_name="/chat")
-    history, _, foot, *_ = job.result(timeout=120)
+    job = page.client.submit(*question([reference], "سلام", max_tokens=6), api_name="/chat")
+    history, _, _, _, foot, *_ = job.result(timeout=120)
     assert [turn["role"] for turn in history] == ["user", "assistant"], history
     unit = sentences(page.locale)["chat.speed"].rsplit("}", 1)[-1]
     assert unit.strip()
     assert unit in foot
     assert len(job.outputs()) >= 2, "the answer came at once"
     assert say(page.locale, "chat.not_loaded") not in page.ask("chat_memory", "", "")["html"]
-    longer, *_ = page.ask("chat", reference, "", history, [], "باز هم", "", 0, 1, 6, 1)
+    longer, *_ = page.ask("chat", *question([reference], "باز هم", [history], max_tokens=6))
     assert [turn["role"] for turn in longer] == ["user", "assistant"] * 2
     page.ask("chat_unload")
     assert say(page.locale, "chat.not_loaded") in page.ask("chat_memory", "", "")["html"]

@@ -73,6 +73,12 @@ def test_a_handler_keeps_its_shape_behind_the_check(locale: str) -> None:
         yield name
         yield chosen
 
+    def many(request: gr.Request, *values: Any) -> Any:
+        return request, values
+
+    assert held(locale, many, fields)("request", "a", None, "more") == ("request", ("a", None, "more"))
+    with pytest.raises(gr.Error):
+        held(locale, many, fields)("request", 5, [])
     assert held(locale, plain, fields)(None, None, "request") == ("", [], "request")
     assert list(held(locale, stream, fields)("a", ["b"])) == ["a", ["b"]]
     for handler in (plain, stream):

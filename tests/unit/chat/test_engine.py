@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from studio.chat.engine import Engine, answer
 from studio.chat.events import Event, Finished, Piece, Refused, Started
-from studio.chat.requests import Message, Request, Sampling
+from studio.chat.requests import NAMED, Message, Request, Sampling
 from studio.errors import StudioError
 from studio.models.files import ModelFiles
 from studio.models.load import load_adapted, load_base
@@ -71,8 +71,9 @@ def plain(files: ModelFiles, request: Request) -> tuple[list[int], str]:
         GREEDY.model_copy(update={"repetition_penalty": 1.3}),
         Sampling(max_new_tokens=24),
         Sampling(max_new_tokens=24, temperature=1.5, top_p=0.8, top_k=0, repetition_penalty=1.1, seed=7),
+        *[NAMED[name].model_copy(update={"max_new_tokens": 24}) for name in ("lively", "report")],
     ],
-    ids=["greedy", "greedy-penalty", "sampled", "sampled-hot"],
+    ids=["greedy", "greedy-penalty", "sampled", "sampled-hot", "lively", "report"],
 )
 def test_every_side_answers_as_plain_generate(engine: Engine, files: Files, sampling: Sampling) -> None:
     sides = ["base", "first", "second"]

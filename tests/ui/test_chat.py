@@ -1,0 +1,196 @@
+"""The chat page as a program drives it: columns, stages, retry, edit, files, blind votes and fixed prompts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio.i18n import LOCALES, say, sentences
+from studio.services import chat, history, prompt_sets, votes
+from studio.services.studio import Studio, open_studio
+from studio.settings import Settings
+from studio.ui.chat_columns import NAMES, without_last
+from studio.ui.chat_views import past
+from tests.live import LiveStudio
+from tests.talking import make_talking_run
+from tests.ui.api import KNOBS, Page, question
+
+ASKED = "گربه کجا خوابیده بود؟"
+COUNT = len(NAMES)
+STAGES = ("align", "pretrain", "instruct")
+
+
+@pytest.fixture(params=LOCALES)
+def fresh(request: pytest.FixtureRequest, api_live: LiveStudio) -> Page:
+    """A page that nobody has talked on."""
+    return Page(api_live, request.param)
+
+
+@pytest.fixture
+def studio(api_live: LiveStudio) -> Studio:
+    return open_studio(Settings(api_live.workspace))
+
+
+@pytest.fixture
+def models(fresh: Page, studio: Studio, tiny_model: Path) -> Iterator[list[str]]:
+    """The tiny base and the three stages of a run on it, which goes again."""
+    run = f"talker-{fresh.locale}-{time.time_ns()}"
+    yield [f"local:{tiny_model}", *make_talking_run(studio, run, tiny_model, STAGES)]
+    fresh.ask("chat_unload")
+    history.delete(studio, run)
+    assert votes.tally(studio, run) == []
+
+
+def texts(shown: Any) -> list[str]:
+    """The last words in every column."""
+    return [history[-1]["content"][0]["text"] for history in shown[:COUNT]]
+
+
+def test_four_columns_answer_one_prompt(fresh: Page, studio: Studio, models: list[str]) -> None:
+    run = models[-1].rpartition("/")[0]
+    assert [name for name in chat.adapted(studio) if name.startswith(run)] == [run, *reversed(models[1:])]
+    shown = fresh.ask("chat", *question(models, ASKED))
+    assert len(set(texts(shown))) == COUNT, "a base and three stages say four things"
+    unit = sentences(fresh.locale)["chat.speed"].rsplit("}", 1)[-1]
+    assert all(unit in foot for foot in shown[COUNT : 2 * COUNT])
+    told = json.loads(json.loads(fresh.ask("chat_json"))["text"])
+    assert told["models"] == models
+    answers = told["turns"][0]["answers"]
+    # Gradio takes blanks off the ends of what it shows.
+    assert [answer["messages"][-1]["content"].split() for answer in answers] == [text.split() for text in texts(shown)]
+    assert all(answer["tokens_per_second"] > 0 for answer in answers)
+    written = json.loads(fresh.ask("chat_markdown"))["text"]
+    assert all(f"### {model}" in written for model in models)
+
+
+def test_a_question_is_asked_again_and_taken_back(fresh: Page, models: list[str]) -> None:
+    assert fresh.refusal("chat_json") == fresh.sentence("chat.nothing_to_export")
+    first = fresh.ask("chat", *question(models[:1], ASKED))
+    second = fresh.ask("chat", *question(models[:1], "چرا؟", first[:1]))
+    assert [turn["role"] for turn in second[0]] == ["user", "assistant"] * 2
+    job = fresh.client.submit(*question(models[:1], "نیمه‌کاره", second[:1]), api_name="/chat_retry")
+    again = job.result(timeout=120)
+    assert [turn["role"] for turn in again[0]] == ["user", "assistant"] * 2
+    assert again[0][2]["content"][0]["text"] == "چرا؟"
+    assert job.outputs()[0][2 * COUNT + 2] == KNOBS["seed"] + 1, "the same seed would give the same answer"
+    turns = json.loads(json.loads(fresh.ask("chat_json"))["text"])["turns"]
+    assert [turn["question"] for turn in turns] == [ASKED, "چرا؟"]
+    assert [turn["sampling"]["seed"] for turn in turns] == [1, 2]
+    back = fresh.ask("chat_edit", again[0], [], [], [])
+    assert [turn["role"] for turn in back[0]] == ["user", "assistant"]
+    assert back[2 * COUNT + 1] == "چرا؟"
+    assert fresh.refusal("chat_edit", [], [], [], []) == fresh.sentence("chat.nothing_asked")
+    fresh.ask("chat_clear")
+    assert fresh.refusal("chat_json") == fresh.sentence("chat.nothing_to_export")
+
+
+def test_a_column_that_was_added_later_keeps_what_it_has() -> None:
+    late = past([{"role": "user", "content": "ب"}, {"role": "assistant", "content": "پ"}])
+    assert without_last(late, "ب") == ()
+    assert without_last(late, "الف") == late
+
+
+def test_nothing_names_a_model_before_the_vote(fresh: Page, studio: Studio, models: list[str]) -> None:
+    assert fresh.refusal("chat_vote", "0") == fresh.sentence("votes.nothing_to_judge")
+    hidden = fresh.ask("chat_hide", True)
+    assert [each["visible"] for each in hidden[:COUNT]] == [False] * COUNT
+    job = fresh.client.submit(*question([models[0], "", models[3]], ASKED, hidden=True), api_name="/chat")
+    shown = job.result(timeout=120)
+    for moment in job.outputs():
+        written = json.dumps(moment, ensure_ascii=False)
+        assert models[0] not in written
+        assert models[3].removeprefix("run:") not in written
+        assert not any(moment[COUNT : 2 * COUNT]), "nothing stands below the answers"
+        lengths = [len(moment[place]["value"]) for place in (0, 2)]
+        assert lengths in ([1, 1], [2, 2]), "one answer was seen before the other"
+    assert [update["label"] for update in shown[:2]] == [
+        say(fresh.locale, "vote.letter", letter=letter) for letter in say(fresh.locale, "vote.letters").split()[:2]
+    ]
+    assert [value for _, value in shown[-1]["choices"]] == ["0", "2", "equal", "bad"]
+    assert fresh.refusal("chat_json") == fresh.sentence("votes.judge_first")
+    assert fresh.refusal("chat_vote", "1") == fresh.sentence("votes.bad_choice")
+    voted = fresh.ask("chat_vote", "2")
+    first, third = voted[0]["label"], voted[2]["label"]
+    assert sum(models[0] in label for label in (first, third)) == 1
+    assert voted[COUNT], "speeds are shown now"
+    (pair,) = votes.tally(studio, models[3].removeprefix("run:").partition("/")[0])
+    assert (pair.model, pair.against) == (models[3], models[0])
+    assert (pair.wins, pair.losses) == ((1, 0) if models[0] in first else (0, 1))
+    assert models[3].removeprefix("run:") in fresh.ask("votes", "", "")["html"]
+    assert fresh.refusal("chat_vote", "2") == fresh.sentence("votes.nothing_to_judge"), "a vote counts once"
+    assert json.loads(json.loads(fresh.ask("chat_json"))["text"])["turns"][0]["question"] == ASKED
+
+
+def test_the_order_differs_from_question_to_question(fresh: Page, studio: Studio, models: list[str]) -> None:
+    places = set()
+    for _ in range(24):
+        fresh.ask("chat", *question(models[:2], ASKED, hidden=True, max_tokens=1))
+        places.add(models[0] in fresh.ask("chat_vote", "bad")[0]["label"])
+        if len(places) == 2:
+            return
+    raise AssertionError(f"24 times the base stood in the same place: {places}")
+
+
+def test_fixed_prompts_become_a_table(fresh: Page, models: list[str]) -> None:
+    assert fresh.refusal("prompts_csv") == fresh.sentence("prompts.nothing_to_save")
+    chosen = [models[0], "", models[1], models[0]]
+    about, table = fresh.ask("prompts", ["consistency"], *chosen, *KNOBS.values())
+    known = prompt_sets.subjects()["consistency"]
+    assert say(fresh.locale, "prompts.progress", done=len(known), total=len(known)) in about
+    assert all(prompt in table for prompt in known)
+    assert say(fresh.locale, "prompts.subject.consistency") in table
+    saved = json.loads(fresh.ask("prompts_csv"))["text"]
+    assert saved[0] == "\ufeff"
+    lines = list(csv.reader(io.StringIO(saved[1:], newline="")))
+    assert lines[0][2::3] == [models[0], models[1]], "a model in two columns is asked once"
+    assert [line[1] for line in lines[1:]] == list(known)
+
+
+def test_fixed_prompts_stop_when_told(fresh: Page, models: list[str]) -> None:
+    knobs = {**KNOBS, "max_tokens": 200}
+    job = fresh.client.submit(list(prompt_sets.subjects()), *models, *knobs.values(), api_name="/prompts")
+    give_up = time.monotonic() + 60
+    while len(job.outputs()) < 3 and time.monotonic() < give_up:
+        time.sleep(0.05)
+    fresh.ask("prompts_stop")
+    about, _ = job.result(timeout=60)
+    total = sum(map(len, prompt_sets.subjects().values()))
+    stopped = [say(fresh.locale, "prompts.stopped", done=done, total=total) for done in range(total)]
+    assert any(sentence in about for sentence in stopped), about
+
+
+def test_a_column_that_goes_leaves_nothing_behind(fresh: Page) -> None:
+    """Of columns and buttons a program sees nothing: the browser's test does."""
+    for _ in range(COUNT):
+        fresh.ask("chat_add")
+    gone = fresh.ask("chat_remove")
+    models, histories, feet = (gone[start : start + COUNT] for start in (0, COUNT, 2 * COUNT))
+    assert (models[3], histories[3], feet[3]) == ("", [], "")
+    assert all("value" not in kept[2] for kept in (models, histories, feet))
+    assert fresh.ask("chat_remove")[2] == "", "the third goes next"
+    assert all("value" not in kept for kept in fresh.ask("chat_remove")[:2]), "two stay"
+
+
+def test_the_first_column_follows_to_another_base(fresh: Page, models: list[str]) -> None:
+    for name, held in (("chat_base", "starter:smollm2-135m"), ("chat_base_third", None)):
+        told = fresh.ask(name, models[1], held)
+        assert told["value"] == models[0]
+        assert [models[0], models[0]] in told["choices"], "also where its folder is in no list"
+    assert "value" not in fresh.ask("chat_base_fourth", models[1], models[2]), "it is on that base already"
+
+
+def test_manners_turn_the_knobs(fresh: Page) -> None:
+    temperature, top_p, top_k, penalty, tokens = fresh.ask("chat_manner", "report")
+    assert (temperature, top_p, top_k, penalty, tokens) == (0.1, 0.95, 64, 0, 500)
+    assert fresh.ask("chat_manner", "careful")[0] == 0
+    assert "value" not in fresh.ask("chat_manner", "lively")[4], "the length stays"
+    assert fresh.ask("chat_manner_of", 0.1, 0.95, 64, None) == "report"
+    assert fresh.ask("chat_manner_of", 0.1, 0.95, 64, 0) == "report"
+    assert fresh.ask("chat_manner_of", 0.2, 0.95, 64, None) is None
