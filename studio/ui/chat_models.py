@@ -11,7 +11,6 @@ from studio.i18n import say
 from studio.services import chat
 from studio.services.studio import Studio
 from studio.ui.chat_columns import Panel
-from studio.ui.chat_views import title
 from studio.ui.handlers import guarded
 from studio.ui.widgets import PLAIN, follow_choices, pulse
 
@@ -83,7 +82,7 @@ def _known(studio: Studio) -> list[str]:
 def _offered(locale: str, place: int, known: Sequence[str]) -> list[tuple[str, str]]:
     """Models as a field takes them; every column but the first may be left empty."""
     none = [(say(locale, "vocabulary.no_dataset"), "")] if place else []
-    return [*none, *[(title(reference), reference) for reference in known]]
+    return [*none, *[(reference.removeprefix("run:"), reference) for reference in known]]
 
 
 def _refreshed(locale: str, studio: Studio, place: int, known: Sequence[str], held: str | None) -> dict[str, Any]:

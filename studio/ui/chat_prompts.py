@@ -116,4 +116,6 @@ def _answer(locale: str, column: chat.Column) -> Markup:
         return Markup("")
     speed = say(locale, "prompts.speed", value=number(locale, column.finished.tokens_per_second, 1))
     answer = f'<div class="answer" tabindex="0">{parts.escape(column.finished.text)}</div>'
-    return Markup(f'{answer}{flags_view(locale, column.flags)}<small class="soft">{parts.escape(speed)}</small>')
+    below = parts.join([flags_view(locale, column.flags), Markup(f'<p class="soft speed">{parts.escape(speed)}</p>')])
+    direction = "rtl" if locale == "fa" else "ltr"
+    return Markup(f'{answer}<div dir="{direction}">{below}</div>')

@@ -43,16 +43,17 @@ def build(locale: str, studio: Studio) -> None:
         ]  # fmt: skip
     live_panel(PANEL, elem_id="chat-memory")
     knobs = chat_knobs.build(locale)
+    with gr.Accordion(say(locale, "prompts.title"), open=False, elem_id="chat-prompts"):
+        chat_prompts.build(locale, studio, models, knobs)
+    with gr.Accordion(say(locale, "vote.tally"), open=False, elem_id="chat-tally"):
+        live_panel(chat_vote.PANEL, elem_id="votes")
+    # Clocks and places for files come last: unseen, they would take a gap each between what is seen.
     screen = chat_talk.Screen(models, panel, knobs, hide, vote, gr.State(()), gr.State(None))
     chat_models.connect(locale, studio, models, columns, panel, (add, remove))
     events = chat_talk.connect_asking(locale, studio, screen, again, edit)
     chat_talk.connect_voting(locale, studio, screen, events)
     chat_talk.connect_saving(locale, screen, as_json, as_markdown)
     chat_talk.connect_unload(locale, studio, unload)
-    with gr.Accordion(say(locale, "prompts.title"), open=False, elem_id="chat-prompts"):
-        chat_prompts.build(locale, studio, models, knobs)
-    with gr.Accordion(say(locale, "vote.tally"), open=False, elem_id="chat-tally"):
-        live_panel(chat_vote.PANEL, elem_id="votes")
 
 
 def panels(studio: Studio) -> dict[str, Any]:

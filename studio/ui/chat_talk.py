@@ -11,6 +11,7 @@ import gradio as gr
 from studio.errors import StudioError
 from studio.i18n import say
 from studio.services import chat, conversations, votes
+from studio.services.chat import Board
 from studio.services.conversations import Turn
 from studio.services.studio import Studio
 from studio.services.votes import Ballot
@@ -160,16 +161,22 @@ def _talk(locale: str, studio: Studio) -> Talk:
             kept, columns = (), [chat.Column(model) for model in votes.shuffled([model for _, model in models])]
         else:
             columns = [chat.Column(model, asked.conversations[place]) for place, model in models]
-        for board in chat.talk(studio, columns, asked.text, drawn, system=system, name=asked.name):
-            showing, ballot = Showing(board, places), None
-            if hidden:
-                showing, ballot = chat_vote.blind(locale, board, places, len(asked.chosen))
+        boards = chat.talk(studio, columns, asked.text, drawn, system=system, name=asked.name)
+        moments = chat_vote.unnamed(locale, boards, places, len(asked.chosen)) if hidden else _named(boards, places)
+        vote = chat_vote.asking(locale, None)
+        for board, showing, ballot in moments:
             told = not hidden or all(column.is_over for column in board.columns)
             turns = (*kept, Turn(asked.text, system, drawn, tuple(board.columns))) if told else ()
-            yield replace(showing, extra=[seed, turns, ballot, chat_vote.asking(locale, ballot)])
-            seed = gr.skip()
+            vote = chat_vote.asking(locale, ballot) if ballot else vote
+            yield replace(showing, extra=[seed, turns, ballot, vote])
+            seed = vote = gr.skip()
 
     return talk
+
+
+def _named(boards: Iterator[Board], places: Sequence[int]) -> Iterator[tuple[Board, Showing, None]]:
+    for board in boards:
+        yield board, Showing(board, places), None
 
 
 def _again(asked: Asked) -> Asked:

@@ -26,7 +26,9 @@ def memory_view(locale: str, studio: Studio) -> Markup:
 
 
 def title(reference: str) -> str:
-    """What a column is called: a run by its id, stage and step, a base by its whole reference."""
+    """What a column is called: a run by id, stage and step, a folder by its name, another base by its reference."""
+    if reference.startswith("local:"):
+        return reference.rpartition("/")[2]
     return reference.removeprefix("run:")
 
 
@@ -72,7 +74,8 @@ def flags_view(locale: str, found: Sequence[Flag]) -> Markup:
     marks = "".join(
         f'<li title="{parts.escape(flag_info(locale, flag))}">{_mark(locale, flag)}</li>' for flag in found
     )
-    return Markup(f'<ul class="flags">{marks}</ul>') if marks else Markup("")
+    direction = "rtl" if locale == "fa" else "ltr"  # of the page: they may stand below an answer in another language
+    return Markup(f'<ul class="flags" dir="{direction}">{marks}</ul>') if marks else Markup("")
 
 
 def flag_text(locale: str, flag: Flag) -> str:

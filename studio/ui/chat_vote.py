@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -37,6 +37,21 @@ def blind(locale: str, board: Board, places: Sequence[int], count: int) -> tuple
     return Showing(votes.veiled(board), places, labels, note), given
 
 
+def unnamed(
+    locale: str, boards: Iterator[Board], places: Sequence[int], count: int
+) -> Iterator[tuple[Board, Showing, Ballot | None]]:
+    """The boards, each with its `blind` moment, where that shows something new.
+
+    Nothing of a token can be seen, and a browser needs a second to draw some hundreds of times the same.
+    """
+    seen = None
+    for board in boards:
+        now = (board.waiting, board.loading, sum(column.is_over for column in board.columns))
+        if now != seen:
+            yield board, *blind(locale, board, places, count)
+            seen = now
+
+
 def named(locale: str, columns: Sequence[Column], places: Sequence[int], count: int) -> list[str]:
     """Labels with the names that were hidden; a place without a column keeps its letter."""
     names = {place: title(column.reference) for place, column in zip(places, columns, strict=True)}
@@ -53,10 +68,13 @@ def choices(locale: str, ballot: Ballot) -> list[tuple[str, str]]:
 
 
 def asking(locale: str, ballot: Ballot | None) -> Any:
-    """The radio with the choices of a ballot, hidden without one."""
+    """The radio with the choices of a ballot, hidden and empty without one.
+
+    It is emptied only out of sight: a browser that is slow to draw would take back what a person has just chosen.
+    """
     if ballot is None:
         return gr.update(visible=False, value=None)
-    return gr.update(visible=True, value=None, choices=choices(locale, ballot))
+    return gr.update(visible=True, choices=choices(locale, ballot))
 
 
 def told(locale: str, ballot: Ballot, choice: str) -> Markup:

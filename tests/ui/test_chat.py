@@ -17,7 +17,7 @@ from studio.services import chat, history, prompt_sets, votes
 from studio.services.studio import Studio, open_studio
 from studio.settings import Settings
 from studio.ui.chat_columns import NAMES, without_last
-from studio.ui.chat_views import past
+from studio.ui.chat_views import past, title
 from tests.live import LiveStudio
 from tests.talking import make_talking_run
 from tests.ui.api import KNOBS, Page, question
@@ -113,16 +113,17 @@ def test_nothing_names_a_model_before_the_vote(fresh: Page, studio: Studio, mode
     assert [update["label"] for update in shown[:2]] == [
         say(fresh.locale, "vote.letter", letter=letter) for letter in say(fresh.locale, "vote.letters").split()[:2]
     ]
+    assert shown[2 * COUNT] == "", "nobody waits any more"
     assert [value for _, value in shown[-1]["choices"]] == ["0", "2", "equal", "bad"]
     assert fresh.refusal("chat_json") == fresh.sentence("votes.judge_first")
     assert fresh.refusal("chat_vote", "1") == fresh.sentence("votes.bad_choice")
     voted = fresh.ask("chat_vote", "2")
     first, third = voted[0]["label"], voted[2]["label"]
-    assert sum(models[0] in label for label in (first, third)) == 1
+    assert sum(title(models[0]) in label for label in (first, third)) == 1
     assert voted[COUNT], "speeds are shown now"
     (pair,) = votes.tally(studio, models[3].removeprefix("run:").partition("/")[0])
     assert (pair.model, pair.against) == (models[3], models[0])
-    assert (pair.wins, pair.losses) == ((1, 0) if models[0] in first else (0, 1))
+    assert (pair.wins, pair.losses) == ((1, 0) if title(models[0]) in first else (0, 1))
     assert models[3].removeprefix("run:") in fresh.ask("votes", "", "")["html"]
     assert fresh.refusal("chat_vote", "2") == fresh.sentence("votes.nothing_to_judge"), "a vote counts once"
     assert json.loads(json.loads(fresh.ask("chat_json"))["text"])["turns"][0]["question"] == ASKED
@@ -132,7 +133,7 @@ def test_the_order_differs_from_question_to_question(fresh: Page, studio: Studio
     places = set()
     for _ in range(24):
         fresh.ask("chat", *question(models[:2], ASKED, hidden=True, max_tokens=1))
-        places.add(models[0] in fresh.ask("chat_vote", "bad")[0]["label"])
+        places.add(title(models[0]) in fresh.ask("chat_vote", "bad")[0]["label"])
         if len(places) == 2:
             return
     raise AssertionError(f"24 times the base stood in the same place: {places}")
