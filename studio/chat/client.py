@@ -26,6 +26,7 @@ from studio.settings import ROOT, Settings, child_environment
 
 START_SECONDS = 30.0  # the process imports no torch before it listens: half a second is usual
 CHECK_SECONDS = 2.0  # how soon a process that died without a word is noticed
+REPLY_SECONDS, REPLY_WAITS = 5.0, 4  # a reply that needs no model takes milliseconds, and seconds on a busy machine
 LARGEST_LOG = 1_000_000  # bytes; beyond it the next start begins a new one
 START = b"---- start ----\n"  # written before each process, so that an old failure is not taken for a new one
 FATAL = ("Traceback", "Fatal Python error", "terminate called", "Error:")
@@ -137,7 +138,8 @@ class ChatClient:
         record = read_record(self.settings.workspace)
         if record is None:
             return False
-        self._ask(lambda token: Quit(token=token))
+        with suppress(StudioError):  # whatever keeps it from obeying, the signals below do not ask
+            self._ask(lambda token: Quit(token=token))
         process = record.process
         for sign in (signal.SIGTERM, signal.SIGKILL):
             if _gone(process, 5.0):
@@ -207,7 +209,11 @@ class ChatClient:
         return line
 
     def _ask(self, command: Callable[[str], Command]) -> dict[str, Any] | None:
-        """The reply to a command that needs no model, or None if nobody is there."""
+        """The reply to a command that needs no model, or None if nobody is there or nobody replies in time.
+
+        Raises:
+            StudioError: What the process failed with.
+        """
         record = read_record(self.settings.workspace)
         if record is None:
             return None
@@ -217,12 +223,16 @@ class ChatClient:
             return None
         try:
             channel.send(command(record.token).model_dump())
-            lines = [channel.receive(10), channel.receive(10)]
+            # A process that reads weights on a busy machine may be deaf for longer than one wait.
+            lines = (channel.receive(REPLY_SECONDS) for _ in range(REPLY_WAITS))
+            line = next((line for line in lines if line is not None and line["event"] != "accepted"), None)
         except Closed:
             return None
         finally:
             channel.close()
-        return lines[1]
+        if line is not None and line["event"] == "failed":
+            raise StudioError(line["error"], **line["details"])
+        return line
 
     def _log(self) -> Path:
         return self.settings.logs / "chat.log"
