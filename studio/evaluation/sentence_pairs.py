@@ -1,4 +1,4 @@
-"""Aligned Persian and English texts for retrieval: the held-out stories, or a file with two columns."""
+"""Aligned Persian and English texts for retrieval: openings of the held-out stories, or a file with two columns."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from pathlib import Path
 from studio.data.read import open_rows
 from studio.data.starters import story_pairs
 from studio.errors import StudioError
+from studio.evaluation.story_endings import first_sentences
+
+OPENING = 2
+"""Sentences of a story that are read: both languages tell the same in the same number of them."""
 
 
 def read_pairs(file: str | None) -> list[tuple[str, str]]:
     """Persian and English, in order.
 
     Args:
-        file: With the columns ``fa`` and ``en``; None for the held-out stories.
+        file: With the columns ``fa`` and ``en``; None for the openings of the held-out stories.
 
     Raises:
         StudioError: ``evaluation.no_pairs`` for a row without both, and what reading raises.
     """
     if file is None:
-        return [(pair.fa, pair.en) for pair in story_pairs()]
+        return [(first_sentences(pair.fa, OPENING), first_sentences(pair.en, OPENING)) for pair in story_pairs()]
     found = []
     with open_rows(Path(file)) as rows:
         for number, values in rows:
