@@ -17,7 +17,9 @@ from studio.evaluation.results import Evaluation, Item, Order, TaskResult
 from studio.evaluation.scores import score, signature
 from studio.evaluation.suites import SuiteTask, home, load_suite
 from studio.jobs.events import Progress, Stopping
-from studio.models.files import ModelFiles
+from studio.models.files import ModelFiles, document_start, locate
+from studio.models.reference import parse_reference
+from studio.recipes import load_recipe
 from studio.settings import Settings
 
 LIBRARIES = ("lm-eval", "sacrebleu", "transformers", "torch", "peft")
@@ -34,6 +36,20 @@ class Subject:
 
     def encode(self, text: str) -> Sequence[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def carry_out(order: Order, folder: Path, settings: Settings, *, progress: Progress, stopping: Stopping) -> Evaluation:
+    """Find the model of an order, and what it was trained on, and `evaluate` it.
+
+    Raises:
+        StudioError: As `evaluate`.
+    """
+    parsed, trained_on = parse_reference(order.model), None
+    if parsed.scheme == "run":
+        recipe = load_recipe(settings.runs / parsed.name / "recipe.yaml")
+        trained_on = [settings.datasets / name for name in recipe.datasets]
+    files = locate(order.model, settings)
+    return evaluate(order, files, folder, settings, trained_on=trained_on, progress=progress, stopping=stopping)
 
 
 def evaluate(
@@ -89,7 +105,6 @@ def evaluate(
 
 def _load(files: ModelFiles) -> Subject:
     from studio.evaluation.bits import exact_dtype
-    from studio.models.files import document_start
     from studio.models.load import load_adapted, load_base
 
     load = load_base if files.adapter is None else load_adapted
@@ -102,13 +117,12 @@ def _asker(
     subject: Subject, order: Order, tasks: Path, stopping: Stopping
 ) -> Callable[[SuiteTask, Progress], list[Item]]:
     """What asks all questions of one task."""
-    from studio.evaluation.harness import Manner, WatchedModel, run_task
+    from studio.evaluation.harness import WatchedModel, run_task
     from studio.evaluation.retrieval import retrieve
     from studio.evaluation.sentence_pairs import read_pairs
     from studio.evaluation.translation import translate_items
 
     watched = WatchedModel(subject.model, subject.tokenizer, subject.start, stopping)
-    manner = Manner(order.limit, order.few_shot, order.template)
 
     def ask(task: SuiteTask, progress: Progress) -> list[Item]:
         if task.kind == "retrieval":
@@ -116,7 +130,7 @@ def _asker(
             return retrieve(subject.model, subject.encode, pairs, subject.start, progress=progress, stopping=stopping)
         if task.translate:
             translate_items(watched, task, tasks.parent, order.limit, progress=progress)
-        return run_task(watched, task, tasks, manner, progress=progress)
+        return run_task(watched, task, tasks, order, progress=progress)
 
     return ask
 

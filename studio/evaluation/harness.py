@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
 from studio.errors import StudioError
-from studio.evaluation.results import Item
+from studio.evaluation.results import Item, Order
 from studio.evaluation.suites import CORPUS_METRICS, SuiteTask
 from studio.jobs.events import Progress, Stopping
 
@@ -74,17 +73,8 @@ def _silent(share: float, note: str) -> None:
     """Tell nobody."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How questions are put: most items of a task, solved examples before each, the chat template."""
-
-    limit: int | None = None
-    few_shot: int | None = None
-    template: bool = False
-
-
 def run_task(
-    model: WatchedModel, task: SuiteTask, tasks: Path, manner: Manner, *, progress: Progress, seed: int = 3407
+    model: WatchedModel, task: SuiteTask, tasks: Path, order: Order, *, progress: Progress, seed: int = 3407
 ) -> list[Item]:
     """Ask all questions of a task, or of every task of a group.
 
@@ -92,7 +82,7 @@ def run_task(
         model: Answers them.
         task: What to ask.
         tasks: Folder with the definitions of our own tasks; lm-eval's are found by themselves.
-        manner: How.
+        order: How questions are put: limit, solved examples, chat template.
         progress: Told the share done.
         seed: Of the examples drawn before a question.
 
@@ -100,7 +90,7 @@ def run_task(
         StudioError: ``evaluation.no_such_task``, ``evaluation.no_data`` when the items cannot be had,
             ``evaluation.no_template``, ``evaluation.no_metric``, ``job.stopped``.
     """
-    if manner.template and not model.tokenizer.chat_template:
+    if order.template and not model.tokenizer.chat_template:
         raise StudioError("evaluation.no_template")
     model.watch(progress)
     manager = definitions(task, tasks)
@@ -109,10 +99,10 @@ def run_task(
         model=model,
         tasks=asked,
         task_manager=manager,
-        num_fewshot=manner.few_shot,
-        limit=manner.limit,
+        num_fewshot=order.few_shot,
+        limit=order.limit,
         bootstrap_iters=0,
-        apply_chat_template=manner.template,
+        apply_chat_template=order.template,
         log_samples=True,
         random_seed=seed,
         numpy_random_seed=seed,

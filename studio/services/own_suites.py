@@ -13,6 +13,7 @@ import yaml
 
 from studio.auth import owner_only
 from studio.data.read import open_rows
+from studio.data.script import persian_share
 from studio.errors import StudioError
 from studio.evaluation.suites import NAME, PRESET_SUITES, Suite, SuiteTask, names
 from studio.services.studio import Studio
@@ -66,22 +67,9 @@ def add(studio: Studio, name: str, file: Path) -> Made:
         if ("choices" in item) != (kind == "choices"):
             raise StudioError("evaluation.bad_row", row=number)
     text = " ".join(str(item["question"]) for item in items)
-    persian = sum("\u0600" <= letter <= "\u06ff" for letter in text)
-    language = "fa" if 2 * persian > sum(letter.isalpha() for letter in text) else "en"
+    language = "fa" if persian_share(text) > 0.5 else "en"
     _write(studio.settings.suites / name, name, file.name, kind, language, items)
     return Made(name, kind, len(items), language)
-
-
-@owner_only
-def remove(studio: Studio, name: str) -> None:
-    """Delete a suite of one's own; evaluations with it stay.
-
-    Raises:
-        StudioError: ``evaluation.no_such_suite``.
-    """
-    if not NAME.fullmatch(name) or not (studio.settings.suites / name / "suite.yaml").is_file():
-        raise StudioError("evaluation.no_such_suite", suite=name, suites=", ".join(names(studio.settings)))
-    shutil.rmtree(studio.settings.suites / name)
 
 
 def _item(number: int, values: Mapping[str, Any]) -> dict[str, Any]:

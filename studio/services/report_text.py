@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from studio.auth import owner_only
-from studio.evaluation.results import Evaluation, Figure
-from studio.evaluation.suites import CORPUS_METRICS
+from studio.evaluation.results import Evaluation
 from studio.i18n import bytes_text, duration_text, number, say
 from studio.recipes import dump_recipe
 from studio.services import evaluations, reports
+from studio.services.evaluation_text import difference_text, interval_text, share_text
 from studio.services.evaluations import Compared
 from studio.services.reports import Report
 from studio.services.studio import Studio
@@ -72,7 +72,7 @@ def _evaluations(locale: str, studio: Studio, found: Sequence[Evaluation]) -> li
     rows = []
     for one in evaluations.compare(studio, found):
         first = next(iter(one.results.values()))
-        chance = "—" if first.chance is None else _share(locale, first.metric, first.chance)
+        chance = "—" if first.chance is None else share_text(locale, first.metric, first.chance)
         rows.append([f"`{one.task}` ({first.metric}, {number(locale, first.figure.items)})", chance,
                      *(_cell(locale, one, name) for name in names)])  # fmt: skip
     notes = [say(locale, "evaluate.interval_note")]
@@ -88,27 +88,9 @@ def _cell(locale: str, one: Compared, name: str) -> str:
     if name not in one.results:
         return "—"
     metric, figure = one.results[name].metric, one.results[name].figure
-    shown = f"{_share(locale, metric, figure.value)} ({_interval(locale, metric, figure)})"
+    shown = f"{share_text(locale, metric, figure.value)} ({interval_text(locale, metric, figure)})"
     difference = one.differences.get(name)
-    if difference is None:
-        return shown
-    if not difference.shown:
-        return f"{shown}; {say(locale, 'evaluate.no_difference')}"
-    key = "evaluate.better" if difference.difference > 0 else "evaluate.worse"
-    low, high = sorted((abs(difference.low), abs(difference.high)))
-    told = {"difference": abs(difference.difference), "low": low, "high": high}
-    return f"{shown}; {say(locale, key, **{name: _share(locale, metric, value) for name, value in told.items()})}"
-
-
-def _interval(locale: str, metric: str, figure: Figure) -> str:
-    low, high = _share(locale, metric, figure.low), _share(locale, metric, figure.high)
-    return say(locale, "evaluate.interval", low=low, high=high)
-
-
-def _share(locale: str, metric: str, value: float) -> str:
-    if metric in CORPUS_METRICS:
-        return number(locale, value, 1)
-    return say(locale, "report.percent", percent=number(locale, 100 * value, 1))
+    return shown if difference is None else f"{shown}; {difference_text(locale, metric, difference)}"
 
 
 def _cost(locale: str, report: Report) -> list[str]:

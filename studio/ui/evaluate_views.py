@@ -8,6 +8,7 @@ from studio.evaluation.results import Evaluation, Figure, TaskResult
 from studio.evaluation.suites import CORPUS_METRICS
 from studio.i18n import number, say
 from studio.services import evaluations
+from studio.services.evaluation_text import difference_text, interval_text, share_text
 from studio.services.evaluations import Compared, Difference
 from studio.services.studio import Studio
 from studio.ui import parts
@@ -46,7 +47,7 @@ def _table(locale: str, compared: Sequence[Compared], names: Sequence[str]) -> M
     rows: list[list[object]] = []
     for one in compared:
         first = next(iter(one.results.values()))
-        chance = "—" if first.chance is None else _share(locale, first.metric, first.chance)
+        chance = "—" if first.chance is None else share_text(locale, first.metric, first.chance)
         cells = [_cell(locale, one.results.get(name), one.differences.get(name)) for name in names]
         rows.append([_title(locale, first), chance, *cells])
     return parts.table(rows, headers, rtl=locale == "fa", numeric=(1,))
@@ -64,29 +65,11 @@ def _cell(locale: str, result: TaskResult | None, difference: Difference | None)
     if result is None:
         return Markup("—")
     figure, metric = result.figure, result.metric
-    low, high = _share(locale, metric, figure.low), _share(locale, metric, figure.high)
-    lines = [f"<strong><bdi>{_share(locale, metric, figure.value)}</bdi></strong>",
-             f"<small>{parts.escape(say(locale, 'evaluate.interval', low=low, high=high))}</small>"]  # fmt: skip
+    lines = [f"<strong><bdi>{share_text(locale, metric, figure.value)}</bdi></strong>",
+             f"<small>{parts.escape(interval_text(locale, metric, figure))}</small>"]  # fmt: skip
     if difference is not None:
         lines.append(f"<small>{parts.escape(difference_text(locale, metric, difference))}</small>")
     return Markup("<br>".join(lines))
-
-
-def difference_text(locale: str, metric: str, found: Difference) -> str:
-    """How a model differs from the first, or that no difference was shown."""
-    if not found.shown:
-        return say(locale, "evaluate.no_difference")
-    key = "evaluate.better" if found.difference > 0 else "evaluate.worse"
-    low, high = sorted((abs(found.low), abs(found.high)))
-    return say(locale, key, difference=_share(locale, metric, abs(found.difference)), low=_share(locale, metric, low),
-               high=_share(locale, metric, high))  # fmt: skip
-
-
-def _share(locale: str, metric: str, value: float) -> str:
-    """Shares as per cent, BLEU and chrF as they are."""
-    if metric in CORPUS_METRICS:
-        return number(locale, value, 1)
-    return say(locale, "report.percent", percent=number(locale, 100 * value, 1))
 
 
 def _plot(locale: str, one: Compared) -> Markup:
@@ -100,7 +83,7 @@ def _plot(locale: str, one: Compared) -> Markup:
         marks.append(f'<line class="chance" x1="{at}" x2="{at}" y1="{TOP}" y2="{height}"/>')
     for place, (model, result) in enumerate(one.results.items()):
         marks.append(_row(model, result.figure, whole, place))
-    said = "; ".join(f"{model} {_share(locale, r.metric, r.figure.value)}" for model, r in one.results.items())
+    said = "; ".join(f"{model} {share_text(locale, r.metric, r.figure.value)}" for model, r in one.results.items())
     return Markup(
         f'<figure class="dots" dir="ltr"><figcaption>{parts.code(one.task)}</figcaption>'
         f'<svg viewBox="-8 0 {WIDTH + 340} {height + 8}" role="img" aria-label="{parts.escape(said)}">'
@@ -112,7 +95,7 @@ def _scale(locale: str, metric: str, whole: float, height: int) -> str:
     lines = []
     for quarter in range(5):
         at = _x(quarter / 4 * whole, whole)
-        label = parts.escape(_share(locale, metric, quarter / 4 * whole))
+        label = parts.escape(share_text(locale, metric, quarter / 4 * whole))
         lines.append(f'<line class="grid" x1="{at}" x2="{at}" y1="{TOP}" y2="{height}"/>'
                      f'<text x="{at}" y="14" text-anchor="middle">{label}</text>')  # fmt: skip
     return "".join(lines)

@@ -1,0 +1,31 @@
+"""Jobs that take a trained run out of the studio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.errors import StudioError
+from studio.tasks.texts import QUICK_TEXTS
+
+if TYPE_CHECKING:
+    from studio.worker import Work
+
+
+def merge_model(work: Work) -> dict[str, Any]:
+    """Merge a run into a folder and prove it: arguments `run` (a ``run:`` reference), `out` and `name`."""
+    from studio.data.starters import held_out_lines
+    from studio.models.files import locate
+    from studio.publish.pipeline import merge_run
+
+    files = locate(work.job.arguments["run"], work.settings)
+    if files.adapter is None:
+        raise StudioError("publish.nothing_to_merge", model=files.reference)
+    return merge_run(
+        files,
+        Path(work.job.arguments["out"]),
+        held_out_lines()[:QUICK_TEXTS],
+        settings=work.settings,
+        progress=work.progress,
+        stopping=work.stopping,
+    )
