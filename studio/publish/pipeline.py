@@ -6,7 +6,7 @@ import gc
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +16,7 @@ from studio.jobs.events import Progress, Stopping
 from studio.publish import facts as known
 from studio.publish.card import CardFacts, Figures, write_card
 from studio.publish.merge import incoming, write_merged
+from studio.publish.record import CARD, RECORD, write_record
 from studio.publish.verify import check_bits, check_reload, check_tensors
 from studio.settings import Settings
 
@@ -85,10 +86,11 @@ def merge_run(
         template, figures = _prove(files, base, folder, texts, measure or _measure, progress, stopping)
         progress(_SHARES["after"], "progress.merge.card")
         card = _card(files, files.adapter, out.name, template, figures, folder, settings)
-        (folder / "README.md").write_text(card, encoding="utf8")
+        (folder / CARD).write_text(card, encoding="utf8")
+        write_record(folder, "merged", files.reference, files.base, asdict(figures))
     return {
         "out": str(out),
-        "files": sorted([*merged.files, "README.md"]),
+        "files": sorted([*merged.files, CARD, RECORD]),
         "bytes": merged.bytes + len(card.encode()),
         "tensors_checked": figures.tensors,
         "bits_per_byte_before": figures.before,
