@@ -88,10 +88,11 @@ def merge_run(
         card = _card(files, files.adapter, out.name, template, figures, folder, settings)
         (folder / CARD).write_text(card, encoding="utf8")
         write_record(folder, "merged", files.reference, files.base, asdict(figures))
+        size = merged.bytes + sum((folder / name).stat().st_size for name in (CARD, RECORD))
     return {
         "out": str(out),
         "files": sorted([*merged.files, CARD, RECORD]),
-        "bytes": merged.bytes + len(card.encode()),
+        "bytes": size,
         "tensors_checked": figures.tensors,
         "bits_per_byte_before": figures.before,
         "bits_per_byte_after": figures.after,
