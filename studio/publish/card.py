@@ -1,159 +1,128 @@
-"""The model card: what a merged model is, in English and Persian, written from facts alone."""
+"""The model card: what an export is, in English and Persian, written from facts alone."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
 import yaml
 
-from studio.i18n import Locale, number, say
+from studio.i18n import LOCALES, Locale, number, say
+from studio.publish import card_sections as sections
+from studio.publish.card_facts import BaseFacts as BaseFacts
+from studio.publish.card_facts import CardFacts as CardFacts
+from studio.publish.card_facts import DataFacts as DataFacts
+from studio.publish.card_facts import Figures as Figures
+from studio.publish.card_facts import Snippet as Snippet
+from studio.publish.card_markdown import block, both, code, heading, listed, plain, table
+from studio.publish.card_metadata import HUB_LICENCES as HUB_LICENCES
+from studio.publish.card_metadata import metadata as metadata
+from studio.publish.citations import Citation, followed
+from studio.publish.curve_picture import Line, Panel, picture
+from studio.publish.record import Kind
+from studio.publish.snippets import gguf_snippets, transformers_snippet
 from studio.recipes import Recipe, Stage, dump_recipe
 
-# Licences that the Hub knows by these names; any other is told as «other» with its own name.
-# fmt: off
-HUB_LICENCES = frozenset((
-    "apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0",
-    "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-4.0", "gpl-3.0", "agpl-3.0", "lgpl-3.0",
-    "mpl-2.0", "openrail", "gemma", "llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4",
-    "odc-by", "odbl",
-))
-# fmt: on
-_REPOSITORY = re.compile(r"hub:([\w.-]+/[\w.-]+)")
-
-_CHAT = """messages = [{"role": "user", "content": "سلام! خودت را معرفی کن."}]
-inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True, return_tensors="pt")"""
-_PLAIN = 'inputs = tokenizer("یکی بود، یکی نبود", return_tensors="pt")'
-_SNIPPET = """from transformers import AutoModelForCausalLM, AutoTokenizer
-
-folder = {folder}
-tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
-{prompt}
-answer = model.generate(**inputs, max_new_tokens=100)
-print(tokenizer.decode(answer[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))"""
-
-
-@dataclass(frozen=True, slots=True)
-class BaseFacts:
-    """Where the base came from.
-
-    `reference` is shown as it is, so it holds no path of anybody's machine. `repository` is its name on the Hub,
-    `quantised` the format that its weights were dequantised from.
-    """
-
-    reference: str
-    repository: str | None = None
-    licence: str | None = None
-    quantised: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DataFacts:
-    """One dataset of the run; what is not known any more is None."""
-
-    name: str
-    rows: int | None = None
-    licence: str | None = None
-    source: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What the checks measured: bits per byte before and after the merge on `bytes` of text, and tensors compared.
-
-    `limit` is the share by which the two may differ.
-    """
-
-    before: float
-    after: float
-    bytes: int
-    tensors: int
-    adapted: int
-    limit: float
-
-
-@dataclass(frozen=True, slots=True)
-class CardFacts:
-    """All that a card says. `weights` are file names with their SHA-256, `versions` library names with theirs."""
-
-    name: str
-    dtype: str
-    template: bool
-    base: BaseFacts
-    recipe: Recipe | None
-    data: tuple[DataFacts, ...]
-    figures: Figures
-    weights: tuple[tuple[str, str], ...]
-    versions: tuple[tuple[str, str], ...] = ()
+LICENCE_LINKS = {
+    "gemma": "https://ai.google.dev/gemma/terms",
+    "llama2": "https://ai.meta.com/llama/license/",
+    "llama3": "https://www.llama.com/llama3/license/",
+    "llama3.1": "https://www.llama.com/llama3_1/license/",
+    "llama3.2": "https://www.llama.com/llama3_2/license/",
+    "llama3.3": "https://www.llama.com/llama3_3/license/",
+    "llama4": "https://www.llama.com/llama4/license/",
+}
+"""Terms that are more than a well-known licence, and that whoever passes the model on has to know."""
 
 
 def write_card(facts: CardFacts) -> str:
-    """The whole ``README.md``: metadata for the Hub, an English part, a Persian part, recipe and hashes."""
+    """The whole ``README.md``: metadata for the Hub, an English part, a Persian part, citation, recipe and hashes."""
     parts = [
-        f"---\n{yaml.safe_dump(metadata(facts), sort_keys=False, allow_unicode=True)}---",
-        f"# {facts.name}",
+        f"---\n{yaml.safe_dump(metadata(facts), sort_keys=False, allow_unicode=True, width=10_000)}---",
+        f"# {plain(facts.name)}",
         "[فارسی](#fa)",
         *_sections("en", facts),
-        '<a id="fa"></a>\n\n<div dir="rtl">',
+        '<a id="fa"></a>\n\n<div dir="rtl" lang="fa">',
         *_sections("fa", facts),
         "</div>",
     ]
+    if (paper := _paper(facts)) is not None:
+        parts += [both("card.citation.heading"), block("bibtex", paper.bibtex)]
     if facts.recipe is not None:
-        parts += [_both("card.recipe.heading"), _code("yaml", _recipe(facts.recipe, facts.base))]
+        parts += [both("card.recipe.heading"), block("yaml", _recipe(facts.recipe, facts.base))]
     parts += [
-        _both("card.weights.heading"),
-        _code("", "\n".join(f"{digest}  {name}" for name, digest in facts.weights)),
+        both("card.weights.heading"),
+        block("", "\n".join(f"{digest}  {name}" for name, digest in (*facts.weights, *facts.hashes))),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def metadata(facts: CardFacts) -> dict[str, Any]:
-    """The card's front matter in the words of the Hub; what is not known is left out rather than guessed."""
-    front: dict[str, Any] = {
-        "language": ["fa", "en"],
-        "library_name": "transformers",
-        "pipeline_tag": "text-generation",
-        "tags": ["persian", "farsi", "lora", "merged"],
-    }
-    licence = facts.base.licence
-    if licence in HUB_LICENCES:
-        front["license"] = licence
-    elif licence:
-        front |= {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", licence.lower()).strip("-")}
-    if facts.base.repository:
-        front |= {"base_model": facts.base.repository, "base_model_relation": "finetune"}
-    found = [_REPOSITORY.match(each.source or "") for each in facts.data]
-    if datasets := sorted({match[1] for match in found if match}):
-        front["datasets"] = datasets
-    return front
+def draw_pictures(facts: CardFacts) -> dict[str, str]:
+    """The files that stand beside the card, by name: the curves in each language, if there are any."""
+    return {} if facts.curves is None else {sections.picture_name(each): _curves(each, facts) for each in LOCALES}
 
 
-def snippet(name: str, template: bool) -> str:
-    """A program that loads the folder `name` from the folder above it and prints an answer."""
-    return _SNIPPET.format(folder=json.dumps(name, ensure_ascii=False), prompt=_CHAT if template else _PLAIN)
+def _curves(locale: Locale, facts: CardFacts) -> str:
+    assert facts.curves is not None
+    lines = facts.curves.lines
+    panels = []
+    if loss := lines.get("loss"):
+        panels.append(Panel(say(locale, "curves.loss"), [Line(say(locale, "curves.loss"), loss)]))
+    measured = [each for each in sections.LANGUAGES if lines.get(f"bits_{each}")]
+    if measured:
+        drawn = [Line(say(locale, f"curves.bits_{each}"), lines[f"bits_{each}"]) for each in measured]
+        drawn += [
+            Line(f"{say(locale, 'card.base.heading')} ({say(locale, f'curves.bits_{each}')})", (), base, place)
+            for place, each in enumerate(measured)
+            if (base := facts.curves.base.get(each)) is not None
+        ]
+        panels.append(Panel(say(locale, "curves.bits"), drawn))
+    return picture(locale, panels, facts.curves.starts, say(locale, "curves.step"))
 
 
 def _sections(locale: Locale, facts: CardFacts) -> list[str]:
-    return [
-        say(locale, "card.intro", name=facts.name, base=facts.base.reference, dtype=facts.dtype),
-        _heading(locale, "card.use.heading"),
-        say(locale, "card.use.text"),
-        f'<div dir="ltr">\n\n{_code("python", snippet(facts.name, facts.template))}\n\n</div>',
-        _heading(locale, "card.base.heading"),
-        _base(locale, facts.base),
-        _heading(locale, "card.training.heading"),
-        *_training(locale, facts),
-        _heading(locale, "card.data.heading"),
-        _data(locale, facts.data),
-        _heading(locale, "card.figures.heading"),
-        _figures(locale, facts.figures),
-        _heading(locale, "card.limits.heading"),
-        say(locale, "card.limits.text"),
+    parts = [say(locale, f"card.intro.{facts.kind}", name=plain(facts.name), base=code(facts.base.reference),
+                 dtype=plain(facts.dtype)),
+             *_siblings(locale, facts.siblings)]  # fmt: skip
+    bodies = {
+        "use": _use(locale, facts),
+        "base": [_base(locale, facts)],
+        "training": _training(locale, facts),
+        "results": sections.results(locale, facts),
+        "evaluation": sections.evaluations(locale, facts),
+        "data": sections.data(locale, facts.data),
+        "cost": sections.cost(locale, facts),
+        "figures": _proofs(locale, facts),
+        "limits": _limits(locale, facts),
+    }
+    for name, body in bodies.items():
+        parts += [heading(locale, f"card.{name}.heading"), *body] if body else []
+    return parts
+
+
+def _siblings(locale: Locale, siblings: Mapping[Kind, str]) -> list[str]:
+    links = [
+        f"{say(locale, f'card.sibling.{kind}')}: "
+        + (f"[{plain(name)}](https://huggingface.co/{name})" if "/" in name else code(name))
+        for kind, name in siblings.items()
     ]
+    others = ("؛ " if locale == "fa" else "; ").join(links)
+    return [say(locale, "card.siblings", others=others)] if links else []
+
+
+def _use(locale: Locale, facts: CardFacts) -> list[str]:
+    given = facts.snippets or _default_snippets(facts)
+    return [
+        part
+        for each in given
+        for part in (say(locale, each.title), f'<div dir="ltr">\n\n{block(each.language, each.text)}\n\n</div>')
+    ]
+
+
+def _default_snippets(facts: CardFacts) -> tuple[Snippet, ...]:
+    if facts.kind == "merged":
+        return (transformers_snippet(facts.name, facts.template),)
+    files = [name for name, _ in facts.weights if name.endswith(".gguf")]
+    return gguf_snippets(facts.name, files[-1], facts.template) if facts.kind == "gguf" and files else ()
 
 
 def _recipe(recipe: Recipe, base: BaseFacts) -> str:
@@ -161,14 +130,29 @@ def _recipe(recipe: Recipe, base: BaseFacts) -> str:
     return dump_recipe(recipe.model_copy(update={"base": base.reference})).rstrip()
 
 
-def _base(locale: Locale, base: BaseFacts) -> str:
-    sentences = [say(locale, "card.base.text", reference=base.reference)]
+def _base(locale: Locale, facts: CardFacts) -> str:
+    base = facts.base
+    shown = code(base.reference)
+    if base.repository:
+        shown += f" ([{plain(base.repository)}](https://huggingface.co/{base.repository}))"
+    sentences = [say(locale, "card.base.text", reference=shown)]
     if base.quantised:
-        original = base.repository or "?"
-        sentences.append(say(locale, "card.base.dequantised", format=base.quantised, original=original))
-    known = base.licence is not None
-    sentences.append(say(locale, "card.base.licence" if known else "card.base.licence_unknown", licence=base.licence))
+        original = code(base.repository or "?")
+        sentences.append(say(locale, "card.base.dequantised", format=plain(base.quantised), original=original))
+    if base.licence is None:
+        return " ".join([*sentences, say(locale, "card.base.licence_unknown")])
+    link = LICENCE_LINKS.get(base.licence.lower())
+    licence = f"[{plain(base.licence)}]({link})" if link else plain(base.licence)
+    sentences.append(say(locale, "card.base.licence", licence=licence))
+    if facts.licence_file:
+        sentences.append(say(locale, "card.base.licence_file", file=code(facts.licence_file)))
+    if base.licence.lower().startswith(("llama3", "llama4")):
+        sentences.append("Built with Llama.")  # the licence's own words, to be shown wherever the model is
     return " ".join(sentences)
+
+
+def _paper(facts: CardFacts) -> Citation | None:
+    return followed(facts.recipe.name) if facts.recipe is not None else None
 
 
 def _training(locale: Locale, facts: CardFacts) -> list[str]:
@@ -176,47 +160,48 @@ def _training(locale: Locale, facts: CardFacts) -> list[str]:
     if recipe is None:
         return [say(locale, "card.training.unknown")]
     lora = recipe.lora
-    text = say(locale, "card.training.text", rank=lora.rank, alpha=lora.alpha, seed=str(recipe.seed))
+    sentences = [say(locale, "card.training.stages", kinds=sections.listed_kinds(locale, facts))]
+    if (paper := _paper(facts)) is not None:
+        link = f"[{plain(paper.title)}]({paper.link})"
+        sentences.append(say(locale, "card.training.follows", recipe=code(recipe.name), paper=link))
+    sentences.append(say(locale, "card.training.text", rank=lora.rank, alpha=lora.alpha, seed=str(recipe.seed)))
+    sentences += [say(locale, f"card.training.{name}") for name in _variants(recipe)]
+    if lora.dropout:
+        sentences.append(say(locale, "card.training.dropout", dropout=lora.dropout))
     if facts.versions:
-        made = say(
-            locale, "card.training.versions", versions=_listed(locale, (" ".join(each) for each in facts.versions))
-        )
-        text = f"{text} {made}"
-    heads = [
-        say(locale, f"card.training.{column}") for column in ("stage", "kind", "data", "budget", "rate", "length")
-    ]
-    return [text, _table(heads, [_stage_row(locale, stage) for stage in recipe.stages])]
+        versions = listed(locale, (plain(" ".join(each)) for each in facts.versions))
+        sentences.append(say(locale, "card.training.versions", versions=versions))
+    columns = ("stage", "data", "budget", "rate", "rows_rate", "batch", "length", "learns")
+    heads = [say(locale, f"card.training.{column}") for column in columns]
+    return [" ".join(sentences), table(heads, [_stage_row(locale, recipe, stage) for stage in recipe.stages])]
 
 
-def _stage_row(locale: Locale, stage: Stage) -> list[str]:
+def _variants(recipe: Recipe) -> list[str]:
+    found = {"rslora": recipe.lora.rslora, "dora": recipe.lora.dora, "nf4": recipe.quantisation == "nf4"}
+    return [name for name, on in found.items() if on]
+
+
+def _stage_row(locale: Locale, recipe: Recipe, stage: Stage) -> list[str]:
     unit, amount = next((unit, value) for unit, value in stage.budget.model_dump().items() if value is not None)
+    rows = recipe.vocabulary is not None or stage.rows == "all"
+    learns = [say(locale, "card.learns.lora")] if stage.trains_lora else []
+    learns += [say(locale, f"card.learns.{stage.rows}")] if rows and stage.rows != "frozen" else []
     return [
-        f"`{stage.name}`",
-        say(locale, f"card.kind.{stage.kind}"),
-        _listed(locale, (f"`{source.dataset}`" for source in stage.data)),
+        f"{code(stage.name)} ({say(locale, f'card.kind.{stage.kind}')})",
+        listed(locale, (code(source.dataset) for source in stage.data)),
         say(locale, f"card.budget.{unit}", value=amount),
-        f"`{stage.rates.lora:g}`",
+        code(f"{stage.rates.lora:g}") if stage.trains_lora else sections.UNKNOWN,
+        code(f"{stage.rates.rows:g}") if rows and stage.rows != "frozen" else sections.UNKNOWN,
+        number(locale, stage.batch * stage.accumulation),
         say(locale, "card.budget.tokens", value=stage.length),
+        listed(locale, learns),
     ]
 
 
-def _data(locale: Locale, data: Sequence[DataFacts]) -> str:
-    if not data:
-        return say(locale, "card.data.unknown")
-    unknown = say(locale, "card.unknown")
-    rows = [
-        [
-            f"`{each.name}`",
-            unknown if each.rows is None else number(locale, each.rows),
-            each.licence or unknown,
-            each.source or unknown,
-        ]
-        for each in data
-    ]
-    return _table([say(locale, f"card.data.{column}") for column in ("name", "rows", "licence", "source")], rows)
-
-
-def _figures(locale: Locale, figures: Figures) -> str:
+def _proofs(locale: Locale, facts: CardFacts) -> list[str]:
+    parts = [say(locale, told.key, **told.details) for told in facts.checks]
+    if (figures := facts.figures) is None:
+        return parts
     measured = say(
         locale,
         "card.figures.bits",
@@ -226,26 +211,14 @@ def _figures(locale: Locale, figures: Figures) -> str:
         percent=number(locale, 100 * abs(figures.after / figures.before - 1), 3),
         limit=100 * figures.limit,
     )
-    compared = say(locale, "card.figures.tensors", tensors=figures.tensors, adapted=figures.adapted)
-    return f"{measured}\n\n{compared}"
+    return [measured, say(locale, "card.figures.tensors", tensors=figures.tensors, adapted=figures.adapted), *parts]
 
 
-def _listed(locale: Locale, items: Iterable[str]) -> str:
-    return ("، " if locale == "fa" else ", ").join(items)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
-
-
-def _heading(locale: Locale, key: str) -> str:
-    return f"## {say(locale, key)}"
-
-
-def _both(key: str) -> str:
-    return f"## {say('en', key)} · {say('fa', key)}"
-
-
-def _code(language: str, text: str) -> str:
-    return f"```{language}\n{text}\n```"
+def _limits(locale: Locale, facts: CardFacts) -> list[str]:
+    parts = [say(locale, "card.limits.text")]
+    change, recipe = facts.english_change, facts.recipe
+    if change is not None and recipe is not None and change > recipe.evaluation.english_limit:
+        parts.append(say(locale, "card.limits.english", percent=number(locale, 100 * change, 2)))
+    if not facts.evaluations:
+        parts.append(say(locale, "card.limits.not_evaluated"))
+    return [" ".join(parts)]

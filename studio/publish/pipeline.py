@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
 from studio.publish import facts as known
-from studio.publish.card import CardFacts, Figures, write_card
+from studio.publish.card import Figures
+from studio.publish.card_edits import Put, put_card
 from studio.publish.merge import incoming, write_merged
-from studio.publish.record import CARD, RECORD, write_record
+from studio.publish.record import RECORD, write_record
 from studio.publish.verify import check_bits, check_reload, check_tensors
 from studio.settings import Settings
 
@@ -86,13 +87,13 @@ def merge_run(
         template, figures = _prove(files, base, folder, texts, measure or _measure, progress, stopping)
         progress(_SHARES["after"], "progress.merge.card")
         card = _card(files, files.adapter, out.name, template, figures, folder, settings)
-        (folder / CARD).write_text(card, encoding="utf8")
         write_record(folder, "merged", files.reference, files.base, asdict(figures))
-        size = merged.bytes + sum((folder / name).stat().st_size for name in (CARD, RECORD))
+        size = merged.bytes + sum((folder / name).stat().st_size for name in (*card.files, RECORD))
     return {
         "out": str(out),
-        "files": sorted([*merged.files, CARD, RECORD]),
+        "files": sorted([*merged.files, *card.files, RECORD]),
         "bytes": size,
+        "card": card.state,
         "tensors_checked": figures.tensors,
         "bits_per_byte_before": figures.before,
         "bits_per_byte_after": figures.after,
@@ -173,19 +174,8 @@ def _measure(files: ModelFiles, texts: Sequence[str], *, progress: Progress, sto
 
 def _card(
     files: ModelFiles, adapter: Path, name: str, template: bool, figures: Figures, folder: Path, settings: Settings
-) -> str:
-    run = known.run_folder(adapter, settings)
-    recipe = known.run_recipe(run)
-    return write_card(
-        CardFacts(
-            name=name,
-            dtype="bfloat16",
-            template=template,
-            base=known.base_facts(files.base, files.folder),
-            recipe=recipe,
-            data=known.run_data(run, recipe, settings),
-            figures=figures,
-            weights=known.weight_hashes(folder),
-            versions=known.run_versions(run),
-        )
+) -> Put:
+    facts = known.gather(
+        files, folder, name, settings, kind="merged", dtype="bfloat16", template=template, figures=figures
     )
+    return put_card(folder, facts, known.run_folder(adapter, settings))

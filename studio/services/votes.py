@@ -10,14 +10,14 @@ from itertools import combinations
 from studio.auth import owner_only
 from studio.chat.requests import Message
 from studio.errors import StudioError
-from studio.evaluation.intervals import wilson
+from studio.evaluation import tallies
+from studio.evaluation.tallies import Tally as Tally
 from studio.jobs.votes import Vote, Winner
 from studio.models.files import locate
 from studio.services.chat import Board, Column
 from studio.services.studio import Studio
 
 EQUAL, BAD = "equal", "bad"
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,42 +31,6 @@ class Ballot:
     def choices(self) -> list[str]:
         """What can be voted: the place of an answer, ``equal`` or ``bad``."""
         return [*map(str, self.places), EQUAL, BAD]
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """All votes about two models over one base; `against` is the base itself where it is one of them.
-
-    `wins` and `losses` are those of `model`; `equal` and `bad` decided nothing.
-    """
-
-    base: str
-    model: str
-    against: str
-    wins: int = 0
-    losses: int = 0
-    equal: int = 0
-    bad: int = 0
-
-    @property
-    def decided(self) -> int:
-        return self.wins + self.losses
-
-    @property
-    def share(self) -> float | None:
-        """Wins among the decided votes; None before there is one."""
-        return self.wins / self.decided if self.decided else None
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's 95% interval of `share`."""
-        return wilson(self.wins, self.decided, CONFIDENCE)
-
-    @property
-    def shows_difference(self) -> bool:
-        """Whether the interval leaves out that either is as likely to win."""
-        low, high = self.interval
-        return not low <= 0.5 <= high
 
 
 def shuffled(references: Sequence[str]) -> list[str]:
@@ -138,17 +102,7 @@ def tally(studio: Studio, run: str | None = None) -> list[Tally]:
         studio: The studio.
         run: Only pairs with a model of this run.
     """
-    found: dict[tuple[str, str, str], Tally] = {}
-    for counted in studio.votes.counts():
-        turned = counted.first == counted.base or (counted.second != counted.base and counted.first > counted.second)
-        model, against = (counted.second, counted.first) if turned else (counted.first, counted.second)
-        key = (counted.base, model, against)
-        before = found.get(key, Tally(*key))
-        won = {"first": "losses" if turned else "wins", "second": "wins" if turned else "losses"}
-        side = won.get(counted.winner, counted.winner)
-        found[key] = replace(before, **{side: getattr(before, side) + counted.votes})
-    pairs = [pair for pair in found.values() if run is None or _is_of(pair.model, run) or _is_of(pair.against, run)]
-    return sorted(pairs, key=lambda pair: pair.against != pair.base)
+    return tallies.tally(studio.votes.counts(), lambda reference: run is None or _is_of(reference, run))
 
 
 def _asked(column: Column) -> tuple[Message, ...]:
