@@ -99,9 +99,11 @@ def merged(before: str, edited: str, made: str) -> tuple[str, bool]:
     at = (0, 0, 0)
     for start, length in _shared(base, mine, theirs):
         parts = [lines[was:now] for lines, was, now in zip((base, mine, theirs), at, start, strict=True)]
-        old, own, new = parts
-        conflict = conflict or (own != old and new != old and own != new)
-        result += new if own == old else own
+        # Neighbours that changed on their own stand in one stretch; line by line they do not touch each other.
+        alike = len({len(part) for part in parts}) == 1
+        for old, own, new in zip(*([[line] for line in part] for part in parts), strict=True) if alike else [parts]:
+            conflict = conflict or (own != old and new != old and own != new)
+            result += new if own == old else own
         result += base[start[0] : start[0] + length]
         at = (start[0] + length, start[1] + length, start[2] + length)
     return "".join(result), conflict
