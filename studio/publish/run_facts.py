@@ -115,8 +115,8 @@ def stage_facts(place: Place, recipe: Recipe, rows: Rows) -> tuple[StageFacts, .
         row, counts = newest.get(number), _counts(place, number, stage)
         after = counts or (before if row is None else (row.tokens, row.characters, None))
         if row is not None or counts is not None:
-            # Step 0 is the model before it learnt anything.
-            measured = [each for each in rows.held_out if each.stage == number and each.step]
+            # Step 0 of the first stage is the model before it learnt anything.
+            measured = [each for each in rows.held_out if each.stage == number and (each.step or number)]
             bits = {each.language: each.bits_per_byte for each in measured}
             seconds = None if after[2] is None or before[2] is None else after[2] - before[2]
             steps, loss = (0, None) if row is None else (row.step, row.loss)
@@ -234,7 +234,7 @@ def _facts(name: str, mine: Evaluation, base: Evaluation | None, settings: Setti
                 None if other is None else other.figure, difference, result.contaminated,
             )
         )  # fmt: skip
-    return EvaluationFacts(name, tuple(tasks), mine.versions.get("lm_eval") or mine.versions.get("lm-eval"))
+    return EvaluationFacts(name, tuple(tasks), mine.versions.get("lm-eval"))
 
 
 def _difference(base: Evaluation, mine: Evaluation, task: str, settings: Settings) -> Difference | None:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from studio.errors import StudioError
+from studio.jobs.database import Database
+from studio.jobs.events import MetricRow
+from studio.jobs.metrics import MetricStore
 from studio.models.files import ModelFiles
 from studio.models.source import write_source
+from studio.publish.card_edits import keep_edits
 from studio.publish.pipeline import merge_run
+from studio.publish.record import check_record
 from studio.recipes import dump_recipe
 from studio.settings import Settings
 from tests.unit.publish.making import make_adapter, make_base
 from tests.unit.publish.test_card import RECIPE
+from tests.unit.publish.test_facts import manifest
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,8 @@ def files(tmp_path_factory) -> ModelFiles:
     (run / "recipe.yaml").write_text(dump_recipe(RECIPE), encoding="utf8")
     poems = workspace / "datasets" / "poems"
     poems.mkdir(parents=True)
-    (poems / "manifest.json").write_text(json.dumps({"rows": 77, "licence": "cc0-1.0", "source": "upload"}))
+    found = manifest("poems", rows=77, licence="cc0-1.0", source="upload")
+    (poems / "manifest.json").write_text(found.model_dump_json(), encoding="utf8")
     return ModelFiles("run:first-1", "hub:a/tiny", base, base, adapter)
 
 
@@ -89,6 +97,34 @@ def test_one_merge_from_start_to_the_program_in_its_card(files, tmp_path) -> Non
         [sys.executable, "-c", programs[0]], cwd=tmp_path, env=offline, capture_output=True, text=True
     )
     assert ran.returncode == 0, ran.stderr
+
+
+def test_an_edited_card_and_the_curves_go_with_the_next_merge(files, tmp_path) -> None:
+    settings = settings_of(files)
+    run = settings.runs / "first-1"
+    metrics = MetricStore(Database(settings.database))
+    for step in (1, 2, 3):
+        metrics.add("first-1", MetricRow(0, step, step, 3.0 / step, None, None, None, 10, 30, None, None, None))
+
+    def merged() -> tuple[dict[str, Any], str]:
+        out = tmp_path / "edited"
+        shutil.rmtree(out, ignore_errors=True)
+        result = merge_run(
+            files, out, ["متن"], settings=settings, progress=lambda share, note: None, stopping=lambda: False,
+            measure=lambda files, texts, *, progress, stopping: Measured(2.5),
+        )  # fmt: skip
+        assert result["files"] == sorted(path.name for path in out.iterdir())
+        assert result["bytes"] == sum(path.stat().st_size for path in out.iterdir())
+        assert "curves-fa.svg" in check_record(out).files
+        return result, (out / "README.md").read_text(encoding="utf8")
+
+    result, made = merged()
+    assert result["card"] == "made"
+    keep_edits(run, "merged", "edited", made.replace("## Limits\n", "## Limits\n\nIt loves saffron.\n"))
+    metrics.add("first-1", MetricRow(0, 4, 4.0, 0.5, None, None, None, 987_654, 30, None, None, None))
+    result, card = merged()
+    assert (result["card"], "It loves saffron." in card, "987,654" in card) == ("facts_changed", True, True)
+    shutil.rmtree(run / "cards")
 
 
 def test_failed_check_leaves_nothing(files, tmp_path) -> None:
