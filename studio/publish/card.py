@@ -80,9 +80,9 @@ def _curves(locale: Locale, facts: CardFacts) -> str:
 
 
 def _sections(locale: Locale, facts: CardFacts) -> list[str]:
-    parts = [say(locale, f"card.intro.{facts.kind}", name=plain(facts.name), base=code(facts.base.reference),
-                 dtype=plain(facts.dtype)),
-             *_siblings(locale, facts.siblings)]  # fmt: skip
+    intro = {"name": plain(facts.name), "base": code(facts.base.reference), "dtype": plain(facts.dtype)}
+    parts = [siblings_line(locale, facts.siblings)] if facts.siblings else []
+    parts.append(say(locale, f"card.intro.{facts.kind}", **intro))
     bodies = {
         "use": _use(locale, facts),
         "base": [_base(locale, facts)],
@@ -99,14 +99,14 @@ def _sections(locale: Locale, facts: CardFacts) -> list[str]:
     return parts
 
 
-def _siblings(locale: Locale, siblings: Mapping[Kind, str]) -> list[str]:
+def siblings_line(locale: Locale, siblings: Mapping[Kind, str]) -> str:
+    """The run's other exports in one sentence, linked where they are repositories."""
     links = [
         f"{say(locale, f'card.sibling.{kind}')}: "
         + (f"[{plain(name)}](https://huggingface.co/{name})" if "/" in name else code(name))
         for kind, name in siblings.items()
     ]
-    others = ("؛ " if locale == "fa" else "; ").join(links)
-    return [say(locale, "card.siblings", others=others)] if links else []
+    return say(locale, "card.siblings", others=("؛ " if locale == "fa" else "; ").join(links))
 
 
 def _use(locale: Locale, facts: CardFacts) -> list[str]:

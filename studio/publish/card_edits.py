@@ -95,7 +95,8 @@ def merged(before: str, edited: str, made: str) -> tuple[str, bool]:
         The text, and whether both had changed the same lines differently; the person's stand there.
     """
     base, mine, theirs = (text.splitlines(keepends=True) for text in (before, edited, made))
-    result, conflict = [], False
+    result: list[str] = []
+    conflict = False
     at = (0, 0, 0)
     for start, length in _shared(base, mine, theirs):
         parts = [lines[was:now] for lines, was, now in zip((base, mine, theirs), at, start, strict=True)]

@@ -25,7 +25,7 @@ LIBRARIES = {"merged": "transformers", "adapter": "peft", "gguf": "gguf"}
 _TAGS = {"merged": ["lora", "merged"], "adapter": ["lora", "adapter"], "gguf": ["gguf", "llama.cpp", "ollama"]}
 _METRICS = {"acc": "accuracy", "acc_norm": "accuracy", "answer": "exact_match", "rougeL": "rouge"}
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
-_FRONT = re.compile(r"---\n(.*?)\n---[ \t]*(?:\n|$)", re.DOTALL)
+FRONT = re.compile(r"---\n(.*?)\n---[ \t]*(?:\n|$)", re.DOTALL)
 
 
 def metadata(facts: CardFacts) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def front_matter(text: str) -> dict[str, Any]:
         StudioError: ``card.bad_metadata`` with the `reason`: no front matter, no YAML, no licence, or values that
             `huggingface_hub` refuses.
     """
-    found = _FRONT.match(text.replace("\r\n", "\n"))
+    found = FRONT.match(text.replace("\r\n", "\n"))
     if found is None:
         raise StudioError("card.bad_metadata", reason="---")
     try:

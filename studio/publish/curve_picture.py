@@ -80,7 +80,7 @@ def _panel(locale: Locale, panel: Panel, marks: Sequence[tuple[str, int]], steps
         parts.append(_text(x(tick), bottom + 18, number(locale, tick), anchor="middle"))
     for name, start in [mark for mark in marks if mark[1] < last]:
         parts.append(f'<path d="M{x(start)} {top + TOP}V{bottom}" stroke="#9a9a9a" stroke-dasharray="2 3"/>')
-        parts.append(_text(x(start) + 4, top + TOP + 12, name, anchor="start", colour="#555555"))
+        parts.append(_text(x(start) + 4, bottom - 6, name, anchor="start", colour="#555555"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, bottom + 36, steps, anchor="middle", colour="#555555"))
     for place, line in enumerate(panel.lines):
         colour = COLOURS[(place if line.level is None else line.like) % len(COLOURS)]
@@ -91,7 +91,7 @@ def _panel(locale: Locale, panel: Panel, marks: Sequence[tuple[str, int]], steps
         else:
             path = " ".join(f"{x(step)},{y(value)}" for step, value in _thinned(line.points))
             parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-    return "".join([*parts, _legend(panel.lines, top + 36)])
+    return "".join(parts) + (_legend(panel.lines, top + 36) if len(panel.lines) > 1 else "")
 
 
 def _legend(lines: Sequence[Line], y: float) -> str:
@@ -106,11 +106,10 @@ def _legend(lines: Sequence[Line], y: float) -> str:
 
 
 def _text(x: float, y: float, text: str, *, anchor: str, weight: str = "400", colour: str = "#222222") -> str:
-    # `start` is the left side whatever the language: a picture runs from left to right.
-    return (
-        f'<text x="{round(x, 1)}" y="{round(y, 1)}" text-anchor="{anchor}" direction="ltr" font-weight="{weight}"'
-        f' fill="{colour}">{escape(text)}</text>'
-    )
+    # `start` is the left side whatever the language, since a picture runs from left to right; words keep their own.
+    place = f'x="{round(x, 1)}" y="{round(y, 1)}" text-anchor="{anchor}"'
+    look = f'direction="ltr" style="unicode-bidi:plaintext" font-weight="{weight}" fill="{colour}"'
+    return f"<text {place} {look}>{escape(text)}</text>"
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

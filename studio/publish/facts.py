@@ -47,9 +47,7 @@ def gather(
         folder: The export as it stands, whose weights are hashed.
         name: The export's final name.
         settings: Where runs, datasets and evaluations lie.
-        kind: What the export is.
-        dtype: Of its weights.
-        template: Whether it has a chat template.
+        kind, dtype, template: As in `CardFacts`.
         figures: What a merge's checks measured.
     """
     assert files.adapter is not None, files

@@ -15,8 +15,8 @@ PAGES = ("app", "studio.ui.shell", "studio.services.start", "studio.services.dat
          "studio.services.jobs", "studio.services.vocabulary", "studio.services.expansion", "studio.services.rows",
          "studio.services.cleaning", "studio.services.catalogue", "studio.services.estimates",
          "studio.services.mixing", "studio.services.history_csv", "studio.services.checkpoints",
-         "studio.services.votes", "studio.services.cards", "studio.services.prompt_sets", "studio.services.conversations",
-         "studio.training.estimate", "studio.__main__")  # fmt: skip
+         "studio.services.votes", "studio.services.prompt_sets", "studio.services.conversations",
+         "studio.services.cards", "studio.training.estimate", "studio.__main__")  # fmt: skip
 WORKERS = ("studio.worker", "studio.training.curriculum", "studio.publish.merge", "studio.chat.server")
 
 
