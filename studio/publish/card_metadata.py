@@ -81,7 +81,7 @@ def _emissions(facts: CardFacts) -> dict[str, Any]:
 
 def _model_index(facts: CardFacts) -> dict[str, Any]:
     results = [_result(suite, task) for suite in facts.evaluations for task in suite.tasks]
-    if not results:
+    if not results or facts.kind == "gguf":  # the figures are the unquantised model's
         return {}
     from huggingface_hub import ModelCardData
 

@@ -23,6 +23,7 @@ def results(locale: Locale, facts: CardFacts) -> list[str]:
         parts.append(_stages(locale, facts.stages, facts.base_bits))
         if facts.base_bits or any(stage.bits for stage in facts.stages):
             parts.append(say(locale, "card.results.bits_note"))
+            parts += [say(locale, "card.results.before_conversion")] if facts.kind == "gguf" else []
     if facts.curves is not None:
         parts.append(f"![{say(locale, 'card.results.curves')}]({picture_name(locale)})")
     if (change := facts.english_change) is not None and facts.recipe is not None:
@@ -63,7 +64,7 @@ def _bits(locale: Locale, bits: Mapping[str, float], language: str) -> str:
 
 def evaluations(locale: Locale, facts: CardFacts) -> list[str]:
     """Every suite as a table, what its intervals are, and the blind votes."""
-    parts = []
+    parts = [say(locale, "card.results.before_conversion")] if facts.kind == "gguf" and facts.evaluations else []
     for suite in facts.evaluations:
         parts += [_suite_title(locale, suite), _suite(locale, suite.tasks)]
     if facts.evaluations:

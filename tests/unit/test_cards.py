@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,8 @@ def test_a_card_has_a_size(studio: Studio) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "nothing", "../runs/first-1", "/etc", ".incoming-first-1", "a/b"])
 def test_only_exports_have_cards(studio: Studio, name: str) -> None:
+    coming = studio.settings.exports / ".incoming-first-1"
+    shutil.copytree(studio.settings.exports / "first-1", coming)
     for call in (cards.read, cards.reset, cards.is_edited):
         with pytest.raises(StudioError, match=r"card\.no_export"):
             call(studio, name)

@@ -254,6 +254,15 @@ def test_kinds_differ(kind, library, relation, tag) -> None:
     assert ("ollama create first_steps-3 -f Modelfile" in card) is (kind == "gguf")
 
 
+def test_figures_of_the_unquantised_model_are_not_claimed_for_its_gguf() -> None:
+    card = write_card(dataclasses.replace(LOUD, kind="gguf"))
+    assert ModelCard(card).data.eval_results is None
+    english, persian = parts(card)
+    assert english.count("before the conversion to GGUF") == 2
+    assert persian.count("پیش از تبدیل به GGUF") == 2
+    assert "measured before the conversion" not in write_card(dataclasses.replace(FACTS, kind="gguf"))
+
+
 def test_no_name_becomes_html_or_breaks_out_of_its_place() -> None:
     task = LOUD.evaluations[0].tasks[0]
     evil = "<img src=x onerror=alert(1)>`|](javascript:alert(1))\n## boo"

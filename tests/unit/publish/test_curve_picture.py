@@ -39,7 +39,8 @@ def test_every_point_lies_within_the_picture_and_the_numbers_are_the_language_s(
 
 
 def test_names_stay_names() -> None:
-    root = drawn([Line('</text><script>alert(1)</script>&"', [(0, 1.0), (1, 2.0)])])
+    root = drawn([Line('</text><script>alert(1)</script>&"', [(0, 1.0), (1, 2.0)]), Line("b", level=1.5)])
+    assert any("<script>" in (text.text or "") for text in root.iter(f"{SVG}text")), "it is shown as it is"
     assert not list(root.iter(f"{SVG}script"))
 
 
