@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from studio.commands import (
+    adapter,
     data,
     evaluation,
     history,
@@ -35,6 +36,7 @@ app.command()(models.bits)
 app.command()(models.chat)
 app.command()(prompts.prompts)
 app.command()(models.merge)
+app.command()(adapter.pack)
 app.command()(runs.run)
 app.command()(runs.estimate)
 app.command()(evaluation.evaluate)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_MODEL = ("generation_config.json", "LICENSE*", "NOTICE*", "USE_POLICY*", "*TERMS*")
+_TERMS = ("LICENSE*", "NOTICE*", "USE_POLICY*", "*TERMS*")
 _TOKENIZER = (
     "tokenizer.json",
     "tokenizer.model",
@@ -39,7 +39,14 @@ def write_companions(base: Path, tokenizer: Path, folder: Path, config: Mapping[
     """
     kept = {key: value for key, value in config.items() if key not in _MARKS}
     write_json(folder / "config.json", {"dtype": dtype} | _with_dtype(kept, dtype))
-    for source, patterns in ((base, _MODEL), (tokenizer, _TOKENIZER)):
+    if (base / "generation_config.json").is_file():
+        shutil.copyfile(base / "generation_config.json", folder / "generation_config.json")
+    write_texts(base, tokenizer, folder)
+
+
+def write_texts(base: Path, tokenizer: Path, folder: Path) -> None:
+    """Copy the terms of `base` and the files of `tokenizer`, its chat template among them, into `folder`."""
+    for source, patterns in ((base, _TERMS), (tokenizer, _TOKENIZER)):
         for path in (path for pattern in patterns for path in source.glob(pattern) if path.is_file()):
             target = folder / path.relative_to(source)
             target.parent.mkdir(exist_ok=True)

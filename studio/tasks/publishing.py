@@ -29,3 +29,17 @@ def merge_model(work: Work) -> dict[str, Any]:
         progress=work.progress,
         stopping=work.stopping,
     )
+
+
+def pack_adapter(work: Work) -> dict[str, Any]:
+    """Write a run as an adapter for plain peft and prove it: arguments `run` (a ``run:`` reference) and `out`."""
+    from studio.models.files import locate
+    from studio.publish.peft_adapter import export_adapter
+
+    return export_adapter(
+        locate(work.job.arguments["run"], work.settings),
+        Path(work.job.arguments["out"]),
+        settings=work.settings,
+        progress=work.progress,
+        stopping=work.stopping,
+    )
