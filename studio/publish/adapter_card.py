@@ -156,7 +156,7 @@ def _checks(locale: Locale, checks: Mapping[str, Any]) -> str:
 
 
 def _parts(locale: Locale, share: float) -> str:
-    return number(locale, 1e6 * share, 1)
+    return number(locale, 1e6 * share)
 
 
 def _quoted(text: str) -> str:

@@ -66,8 +66,8 @@ def export_adapter(
 
     Raises:
         StudioError: ``publish.nothing_to_pack``, ``publish.no_adapter``, ``publish.adapter_broken``,
-            ``publish.adapter_reload_failed``, ``publish.out_exists``, ``disk.too_small``, ``rows.*``, ``model.*`` or
-            ``job.stopped``.
+            ``publish.adapter_head_bias``, ``publish.adapter_reload_failed``, ``publish.out_exists``,
+            ``disk.too_small``, ``rows.*``, ``model.*`` or ``job.stopped``.
     """
     if files.adapter is None:
         raise StudioError("publish.nothing_to_pack", model=files.reference)

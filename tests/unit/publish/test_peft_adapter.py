@@ -32,6 +32,7 @@ from studio.publish.peft_adapter import export_adapter
 from studio.publish.record import check_record
 from studio.settings import Settings
 from tests.unit.publish.packing import COMMIT, REPOSITORY, build_run
+from tests.unit.training.tiny_families import FAMILIES, Family
 
 TEXT = "باران تمام شب باریده بود. It rained."
 PATTERNS = {"rank_pattern": {"q_proj": 2}, "alpha_pattern": {"layers.1.mlp.down_proj": 3}, "use_rslora": True}
@@ -190,6 +191,16 @@ def test_the_program_of_the_card_runs_as_written(tied: ModelFiles, packed: Path,
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip()
+
+
+def test_new_rows_beside_a_head_with_a_bias_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAMILIES, "phi", Family("PhiConfig", "gpt2", {"tie_word_embeddings": False}, frozenset()))
+    monkeypatch.setattr(peft_adapter, "check_adapter", check_inside)
+    plain, extended = (build_run(tmp_path / f"run-{tokens}", "phi", tokens=tokens) for tokens in (0, 60))
+    assert pack(plain, tmp_path / "plain")["checks"]["peft_merges"]
+    with pytest.raises(StudioError, match=r"publish\.adapter_head_bias"):
+        pack(extended, tmp_path / "extended")
+    assert not (tmp_path / "extended").exists()
 
 
 def test_an_adapter_that_answers_otherwise_is_discarded(
