@@ -109,7 +109,7 @@ def _sections(locale: Locale, facts: AdapterFacts) -> list[str]:
     parts = [
         say(locale, "card.adapter.intro", name=facts.name, base=base),
         _heading(locale, "card.use.heading"),
-        say(locale, "card.use.text"),
+        say(locale, "card.use.peft"),
         f'<div dir="ltr">\n\n{_code("python", program)}\n\n</div>',
     ]
     if added := facts.checks["new_tokens"]:
@@ -126,10 +126,10 @@ def _sections(locale: Locale, facts: AdapterFacts) -> list[str]:
 
 
 def _base(locale: Locale, base: BaseFacts) -> str:
-    sentences = [say(locale, "card.base.text", reference=base.reference)]
+    sentences = [say(locale, "card.base.text", reference=f"`{base.reference}`")]
     if base.quantised:
         original = base.repository or "?"
-        sentences.append(say(locale, "card.base.dequantised", format=base.quantised, original=original))
+        sentences.append(say(locale, "card.base.dequantised", format=base.quantised, original=f"`{original}`"))
         sentences.append(say(locale, "card.adapter.dequantised", reference=base.reference))
     if base.repository is None:
         sentences.append(say(locale, "card.adapter.base_unknown"))
