@@ -14,6 +14,7 @@ from studio.commands import (
     jobs,
     models,
     owner,
+    prices,
     prompts,
     recipes,
     reports,
@@ -42,6 +43,7 @@ app.command()(runs.estimate)
 app.command()(evaluation.evaluate)
 app.command()(evaluation.compare)
 app.command()(reports.report)
+app.command()(prices.prices)
 app.command()(owner.owner)
 app.command()(sharing.share)
 

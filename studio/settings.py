@@ -108,6 +108,11 @@ class Settings:
         return self.workspace / "catalogue.json"
 
     @property
+    def prices(self) -> Path:
+        """What electricity and the device cost their owner; see `studio.services.costs`."""
+        return self.workspace / "prices.json"
+
+    @property
     def logs(self) -> Path:
         return self.workspace / "logs"
 

@@ -23,6 +23,7 @@ from studio.data.persian.verbs import verb_forms
 Kind = Literal["apart", "together"]
 _WORD = LETTERS + MARKS
 _WORDS = re.compile(f"(?<![{_WORD}{JOINER}])[{_WORD}]+(?![{_WORD}{JOINER}])")
+_JOINED = re.compile(f"(?<=[{_WORD}]){JOINER}(?=[{_WORD}])")
 _VERB = re.compile("ن?می(.+)")
 # After a long vowel the Academy lets «راهها» and «گروهها» pass.
 _PLURAL = re.compile(".+[^او]هها(?:ی|یی|یم|یت|یش|یمان|یتان|یشان)?")
@@ -42,6 +43,11 @@ class Broken:
     written: str
     proper: str
     kind: Kind
+
+
+def kept_half_spaces(text: str) -> int:
+    """How many half-spaces of `text` join two letters, outside code, addresses and tags."""
+    return len(_JOINED.findall(drop_edges(protect(text)[0].replace(MASK, "\n"))))
 
 
 def broken_half_spaces(text: str) -> list[Broken]:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from studio.auth import owner_only
 from studio.evaluation.results import Evaluation
-from studio.i18n import bytes_text, duration_text, number, say
+from studio.i18n import bytes_text, number, say
 from studio.recipes import dump_recipe
 from studio.services import evaluations, reports
+from studio.services.cost_text import cost_lines
 from studio.services.evaluation_text import difference_text, interval_text, share_text
 from studio.services.evaluations import Compared
+from studio.services.report_tables import Table, vote_table, written_table
 from studio.services.reports import Report
 from studio.services.studio import Studio
 
@@ -21,7 +23,7 @@ ANSWERS = 6
 
 @owner_only
 def markdown(studio: Studio, run: str, locale: str) -> str:
-    """The report of a run: stages, evaluations against the base, answers, cost, hashes and recipe.
+    """The report of a run: stages, evaluations against the base, votes, how it writes, answers, cost, recipe.
 
     Raises:
         StudioError: ``run.unknown``, ``evaluation.*``.
@@ -34,7 +36,9 @@ def markdown(studio: Studio, run: str, locale: str) -> str:
         lines += [say(locale, key, limit=limit), ""]
     for found in evaluations.of_run(studio, run, report.recipe.base):
         lines += _evaluations(locale, studio, found)
-    lines += [*_cost(locale, report), *_answers(locale, report)]
+    lines += _section(vote_table(locale, report))
+    lines += _section(written_table(locale, report))
+    lines += [*_answers(locale, report), *_cost(locale, report)]
     lines += [f"## {say(locale, 'report.recipe')}", "", "```yaml", dump_recipe(report.recipe).rstrip(), "```", ""]
     lines += [f"## {say(locale, 'report.environment')}", "", *_hashes(report)]
     text = "\n".join(lines) + "\n"
@@ -99,11 +103,18 @@ def _cost(locale: str, report: Report) -> list[str]:
         before, after = (number(locale, value, 2) for value in (report.saving.before, report.saving.after))
         note = say(locale, "report.fertility_note", before=before, added=number(locale, report.saving.added))
         told.append(f"- {say(locale, 'report.fertility')}: {after} ({note})")
-    if report.seconds is not None:
-        told.append(f"- {say(locale, 'report.seconds')}: {duration_text(locale, report.seconds)}")
+    if report.cost is not None:
+        for value, label, note in cost_lines(locale, report.cost):
+            told.append(f"- {label}: {value}{f' ({note})' if note else ''}")
     if report.peak_memory_bytes:
         told.append(f"- {say(locale, 'report.memory')}: {bytes_text(locale, report.peak_memory_bytes)}")
-    return [*told, ""] if told else []
+    return [f"## {say(locale, 'cost.title')}", "", *told, ""] if told else []
+
+
+def _section(table: Table | None) -> list[str]:
+    if table is None:
+        return []
+    return [f"## {table.caption}", "", *_table(table.headers, table.rows), "", table.note, ""]
 
 
 def _answers(locale: str, report: Report) -> list[str]:

@@ -1,24 +1,28 @@
 """The report of a run: what each stage took and gave, what the vocabulary saves, and answers before and after.
 
 All of it is read from what the run left behind: its recipe, its environment, one metric row per stage, the held-out
-measurements, the sample answers, the counts beside the weights of each finished stage. Nothing is measured here.
+measurements, the sample answers, the counts beside the weights of each finished stage; and what people voted. No model
+is asked here.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from studio.auth import owner_only
 from studio.jobs.events import BASE_STAGE, HeldOutRow, MetricRow
 from studio.recipes import Recipe, Stage
-from studio.services import training, vocabulary
+from studio.services import costs, training, vocabulary, votes, written
+from studio.services.costs import Cost
 from studio.services.studio import Studio
 from studio.services.training import Answer, Run
+from studio.services.votes import Tally
 from studio.services.words import FOLDER
+from studio.services.written import Against, Written
 
 COUNTS = "progress.json"
 ENVIRONMENT = "environment.json"
@@ -71,6 +75,7 @@ class Report:
     """Everything that is known of a run when it has ended, or as far as it has come.
 
     `base_bits` are the untouched base's. `environment` is what the run was frozen with: versions, device, hashes.
+    `against` are the training texts that `written` was held against, None where they are gone or changed.
     """
 
     run: str
@@ -83,6 +88,10 @@ class Report:
     environment: Mapping[str, Any]
     peak_memory_bytes: int | None
     seconds: float | None
+    cost: Cost | None = None
+    written: tuple[Written, ...] = ()
+    against: Against | None = None
+    votes: tuple[Tally, ...] = ()
 
     @property
     def english_is_kept(self) -> bool | None:
@@ -96,11 +105,41 @@ def of_run(studio: Studio, run: str) -> Report:
     """The report of a run of the workspace.
 
     Raises:
-        StudioError: ``run.unknown``.
+        StudioError: ``run.unknown``, ``prices.broken``.
     """
     found = training.get(studio, run)
     newest, held_out = studio.metrics.newest_of_stages(found.id), training.held_out(studio, found.id)
-    return make_report(found, studio.settings.runs / found.id, newest, held_out)
+    report = make_report(found, studio.settings.runs / found.id, newest, held_out)
+    folders = [studio.settings.datasets / name for name in report.recipe.datasets]
+    figures, against = written.measure(_by_moment(report.answers), folders, report.environment)
+    return replace(
+        report,
+        cost=_cost(studio, found, report),
+        written=figures,
+        against=against,
+        votes=tuple(votes.tally(studio, found.id)),
+    )
+
+
+def _cost(studio: Studio, run: Run, report: Report) -> Cost:
+    """The job's own time is that of its last attempt; of a run that was interrupted the steps of all are counted."""
+    again = run.job is not None and run.job.attempts > 1
+    steps = sum(stage.seconds or 0.0 for stage in report.stages)
+    seconds = max(report.seconds or 0.0, steps) or None
+    joules = None if run.latest is None else run.latest.energy
+    source = training.energy_source(studio, run.id)
+    return costs.cost(costs.prices(studio), seconds, joules, source, at_least=again)
+
+
+def _by_moment(answers: Sequence[Answers]) -> dict[int | None, list[str]]:
+    """All answers before the first step, then those after each stage."""
+    found: dict[int | None, list[str]] = {}
+    before = [each.before for each in answers if each.before is not None]
+    if before:
+        found[None] = before
+    for stage in sorted({place for each in answers for place in each.after}):
+        found[stage] = [each.after[stage] for each in answers if stage in each.after]
+    return found
 
 
 def make_report(run: Run, folder: Path, rows: Sequence[MetricRow], held_out: Sequence[HeldOutRow]) -> Report:
@@ -212,6 +251,12 @@ def as_json(report: Report) -> dict[str, Any]:
         "peak_memory_bytes": report.peak_memory_bytes,
         "recipe": report.recipe.model_dump(mode="json"),
         "environment": dict(report.environment),
+        "cost": None if report.cost is None else costs.as_json(report.cost),
+        "written": [
+            {**asdict(each), "stage": None if each.stage is None else names[each.stage]} for each in report.written
+        ],
+        "written_against": None if report.against is None else asdict(report.against),
+        "votes": [votes.as_json(each) for each in report.votes],
     }
 
 

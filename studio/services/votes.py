@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 
 from studio.auth import owner_only
@@ -103,6 +103,13 @@ def tally(studio: Studio, run: str | None = None) -> list[Tally]:
         run: Only pairs with a model of this run.
     """
     return tallies.tally(studio.votes.counts(), lambda reference: run is None or _is_of(reference, run))
+
+
+def as_json(found: Tally) -> dict[str, object]:
+    """A tally with its share and interval; both are null before a vote has decided something."""
+    low, high = found.interval if found.decided else (None, None)
+    return {**asdict(found), "share": found.share, "low": low, "high": high,
+            "difference_shown": bool(found.decided) and found.shows_difference}  # fmt: skip
 
 
 def _asked(column: Column) -> tuple[Message, ...]:

@@ -10,6 +10,7 @@ import gradio as gr
 from studio.i18n import number, say
 from studio.services import votes
 from studio.services.chat import Board, Column
+from studio.services.report_tables import share_and_verdict
 from studio.services.studio import Studio
 from studio.services.votes import Ballot, Tally
 from studio.ui import parts
@@ -106,9 +107,4 @@ def tally_view(locale: str, studio: Studio) -> Markup:
 def _row(locale: str, pair: Tally) -> list[object]:
     counts = [number(locale, value) for value in (pair.wins, pair.losses, pair.equal, pair.bad)]
     names = [parts.ltr(title(pair.model)), parts.ltr(title(pair.against))]
-    if pair.share is None:
-        return [*names, *counts, "—", say(locale, "vote.says.nothing")]
-    low, high = (number(locale, round(100 * end)) for end in pair.interval)
-    share = say(locale, "vote.share", share=number(locale, round(100 * pair.share)), low=low, high=high)
-    says = "same" if not pair.shows_difference else "better" if pair.share > 0.5 else "worse"
-    return [*names, *counts, share, say(locale, f"vote.says.{says}")]
+    return [*names, *counts, *share_and_verdict(locale, pair)]

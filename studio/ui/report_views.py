@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from studio.i18n import bytes_text, duration_text, number, say
 from studio.recipes import dump_recipe
 from studio.services import reports, training
+from studio.services.cost_text import cost_lines
+from studio.services.report_tables import Table, vote_table, written_table
 from studio.services.reports import Bits, Report, StageReport
 from studio.services.studio import Studio
 from studio.ui import parts
@@ -35,6 +37,8 @@ def report_view(locale: str, report: Report) -> Markup:
         stage_plot(locale, report),
         _english(locale, report),
         _figures(locale, report),
+        _plain_table(locale, vote_table(locale, report), words=2),
+        _plain_table(locale, written_table(locale, report), words=1),
         _answers(locale, report),
         parts.folded(say(locale, "report.recipe"), _recipe(report)),
         parts.folded(say(locale, "report.environment"), _environment(locale, report)),
@@ -104,11 +108,20 @@ def _figures(locale: str, report: Report) -> Markup:
         before, after = (number(locale, value, 2) for value in (report.saving.before, report.saving.after))
         note = say(locale, "report.fertility_note", before=before, added=report.saving.added)
         items.append((after, say(locale, "report.fertility"), note))
-    if report.seconds is not None:
-        items.append((duration_text(locale, report.seconds), say(locale, "report.seconds"), ""))
+    if report.cost is not None:
+        items += cost_lines(locale, report.cost)
     if report.peak_memory_bytes:
         items.append((bytes_text(locale, report.peak_memory_bytes), say(locale, "report.memory"), ""))
     return parts.figures(items) if items else Markup("")
+
+
+def _plain_table(locale: str, table: Table | None, *, words: int) -> Markup:
+    """A table of figures after so many columns of words."""
+    if table is None:
+        return Markup("")
+    numeric = tuple(range(words, len(table.headers) - (words - 1)))
+    shown = parts.table(table.rows, table.headers, rtl=locale == "fa", numeric=numeric, caption=table.caption)
+    return parts.join([shown, parts.paragraph(table.note, soft=True)])
 
 
 def _answers(locale: str, report: Report) -> Markup:

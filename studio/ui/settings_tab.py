@@ -1,4 +1,4 @@
-"""The settings tab: Hub login, what the workspace holds, what is shared."""
+"""The settings tab: Hub login, what the workspace holds, what training costs, what is shared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from studio.i18n import bytes_text, say
 from studio.password import is_open
 from studio.services import account, sharing, start
 from studio.services.studio import Studio
-from studio.ui import parts
+from studio.ui import parts, settings_prices
 from studio.ui.handlers import guarded, inform
 from studio.ui.parts import Markup
 from studio.ui.widgets import PLAIN, fresh_block, html_block, pulse
@@ -50,6 +50,7 @@ def build(locale: str, studio: Studio) -> None:
         with gr.Column():
             use = fresh_block(lambda: workspace_view(locale, studio), api_name="workspace")
             refresh = gr.Button(say(locale, "settings.refresh"), scale=0)
+    settings_prices.build(locale, studio)
     _sharing(locale, studio)
 
     def keep(given: str) -> tuple[str, str]:

@@ -48,7 +48,7 @@ PANELS = (
 EVENTS = ("click", "change", "input", "submit", "tick", "upload", "select", "blur", "then", "success")
 CLOCKS = {"data_names", "mix_choices", "vocabulary_choices", "runs", "chat_choices", "merge_choices", "shareable",
           "history_runs", "job_choices", "evaluate_choices"}  # fmt: skip
-ON_OPENING = {"shared", "expected_time", "device", "token", "workspace", "estimate_open"}
+ON_OPENING = {"shared", "prices_kept", "expected_time", "device", "token", "workspace", "estimate_open"}
 FOLLOWING = {"data_preset", "vocabulary_base_of", "vocabulary_name", "vocabulary_keep", "starts_of"}
 AT_ONCE = {"vocabulary_size", "mix_shares", "show_run", "chat_stop", "chat_clear", "disk_use", "history_find",
            "history_newer", "history_older", "history_cancel", "job_show", "jobs_page", "code_other", "chat_add",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from studio.evaluation.generation import RUN, judge, recited, repetition, summarise
@@ -39,3 +41,20 @@ def test_a_summary_counts_an_empty_answer_as_not_persian() -> None:
 def test_no_answers_is_no_summary() -> None:
     with pytest.raises(ValueError, match="no answers"):
         summarise([])
+
+
+def test_looking_at_every_fifteenth_place_finds_what_looking_everywhere_does() -> None:
+    drawn = random.Random(3407)
+
+    def some(length: int) -> str:
+        return "".join(drawn.choice("ابپت ") for _ in range(length))
+
+    for run in (2, 3, 4, 5):
+        answers, texts = [some(drawn.randrange(20)) for _ in range(40)], [some(drawn.randrange(30)) for _ in range(9)]
+        plain = [" ".join(text.split()) for text in texts]
+        wanted = [
+            any(said[at : at + run] in text for text in plain for at in range(len(said) - run + 1))
+            for said in (" ".join(answer.split()) for answer in answers)
+        ]
+        assert recited(answers, texts, run) == wanted
+        assert {True, False} == set(wanted)
