@@ -11,7 +11,7 @@ import typer
 from studio.commands.speech import Json, Language, Speech, Workspace, speaking
 from studio.errors import StudioError
 from studio.i18n import bytes_text, number, say
-from studio.services import checkpoints, copies, history, history_csv
+from studio.services import checkpoints, copies, evaluation_folders, history, history_csv
 from studio.services.checkpoints import Checkpoint, Room
 from studio.services.history import PastRun
 
@@ -122,7 +122,10 @@ def _ask(speech: Speech, run: str) -> None:
     if not sys.stdin.isatty():
         raise StudioError("run.not_confirmed", run=run)
     name = history.get(speech.studio, run).name
-    if not typer.confirm(say(speech.locale, "history.delete_question", name=name, run=run), err=True):
+    question = say(speech.locale, "history.delete_question", name=name, run=run)
+    if evaluations := len(evaluation_folders.of_run(speech.studio, run)):
+        question = f"{say(speech.locale, 'history.delete_evaluations', evaluations=evaluations)} {question}"
+    if not typer.confirm(question, err=True):
         raise typer.Exit(1)
 
 

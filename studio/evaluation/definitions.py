@@ -17,6 +17,7 @@ import yaml
 
 from studio.data.read import open_rows
 from studio.errors import StudioError
+from studio.evaluation.sentence_pairs import STORIES
 from studio.evaluation.story_endings import story_endings
 from studio.evaluation.suites import Suite
 
@@ -81,6 +82,8 @@ def lay(suite: Suite, home: Path, folder: Path, data: Mapping[str, str]) -> Path
     for task in suite.tasks:
         if task.kind == "harness":
             _lay_task(task.task, suite, home, folder, data.get(task.task))
+        elif task.task != STORIES and task.task not in data:
+            _copy_items(task.task, home, folder)
     return folder / "tasks"
 
 
@@ -97,11 +100,15 @@ def _lay_task(task: str, suite: Suite, home: Path, folder: Path, file: str | Non
     if task in GENERATED:
         _write(items, story_endings(GENERATED[task]))
     elif PLACE in source.read_text(encoding="utf8"):
-        found = home / "items" / f"{task}.jsonl"
-        if not found.is_file():
-            raise StudioError("evaluation.no_data", task=task, reason=str(found))
-        shutil.copyfile(found, items)
+        _copy_items(task, home, folder)
     _include(folder, task, {})
+
+
+def _copy_items(task: str, home: Path, folder: Path) -> None:
+    found = home / "items" / f"{task}.jsonl"
+    if not found.is_file():
+        raise StudioError("evaluation.no_data", task=task, reason=str(found))
+    shutil.copyfile(found, folder / "items" / found.name)
 
 
 def lay_items(folder: Path, task: str, rows: list[dict[str, Any]]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from studio.errors import StudioError
 from studio.evaluation import results
 from studio.evaluation.contamination import contaminated, training_texts
+from studio.evaluation.correlation import graded
 from studio.evaluation.definitions import lay
 from studio.evaluation.results import Evaluation, Item, Order, TaskResult
 from studio.evaluation.scores import score, signature
@@ -126,8 +127,11 @@ def _asker(
 
     def ask(task: SuiteTask, progress: Progress) -> list[Item]:
         if task.kind == "retrieval":
-            pairs = read_pairs(order.data.get(task.task))[: order.limit]
-            return retrieve(subject.model, subject.encode, pairs, subject.start, progress=progress, stopping=stopping)
+            laid = tasks.parent / "items" / f"{task.task}.jsonl"
+            file = order.data.get(task.task) or (str(laid) if laid.is_file() else None)
+            pairs = read_pairs(file).first(order.limit)
+            return retrieve(subject.model, subject.encode, pairs.texts, subject.start, grades=pairs.grades,
+                            progress=progress, stopping=stopping)  # fmt: skip
         if task.translate:
             translate_items(watched, task, tasks.parent, order.limit, progress=progress)
         return run_task(watched, task, tasks, order, progress=progress)
@@ -162,7 +166,7 @@ def _result(task: SuiteTask, items: Sequence[Item], seconds: float, met: int | N
         contaminated=met,
         signature=signature(task.metric),
         verified=task.verified,
-        also={metric: score(items, metric) for metric in task.also},
+        also={**{metric: score(items, metric) for metric in task.also}, **graded(items)},
     )
 
 

@@ -26,6 +26,8 @@ class Item:
         said: The model's answer: a choice's text, or what it wrote.
         category: Its group, or "".
         text: Its longest column, by which it is known again in training texts.
+        likeness: Of a pair of sentences, the cosine of the two; None elsewhere.
+        grade: Of such a pair, how alike people found them, on whatever scale; None where nobody was asked.
     """
 
     id: str
@@ -35,6 +37,8 @@ class Item:
     said: str
     category: str = ""
     text: str = ""
+    likeness: float | None = None
+    grade: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

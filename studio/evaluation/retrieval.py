@@ -2,7 +2,8 @@
 
 The mean of the hidden states over a text's tokens, at the middle layer, by cosine: the outer layers of a causal model
 are about its tokens, and those differ between languages. Accuracy over both directions, as for Tatoeba in LASER
-(Artetxe and Schwenk 2019). Spearman's correlation of the cosine with people's grades where items have them.
+(Artetxe and Schwenk 2019). Where people graded how alike the two of a pair are, the cosine of each pair is kept beside
+its grade, and `studio.evaluation.correlation` tells how well they agree.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from studio.errors import StudioError
 from studio.evaluation.results import Item
 from studio.jobs.events import Progress, Stopping
 
+FIRST = "fa-en"
 LONGEST = 512
 """Most tokens of a text that are read."""
 
@@ -52,6 +54,7 @@ def retrieve(
     pairs: Sequence[tuple[str, str]],
     start: int | None,
     *,
+    grades: Sequence[float] | None = None,
     progress: Progress,
     stopping: Stopping,
 ) -> list[Item]:
@@ -62,15 +65,18 @@ def retrieve(
         encode: As in `embed`.
         pairs: Persian and English.
         start: As in `embed`.
+        grades: How alike people found each pair.
         progress: Told the share of texts read.
         stopping: Asked before each.
 
     Returns:
-        Two items a pair, valued 1 where the nearest was its translation.
+        Two items a pair, valued 1 where the nearest was its translation; the first of the two has likeness and grade.
 
     Raises:
         StudioError: ``evaluation.no_items`` for fewer than two pairs, ``job.stopped``.
     """
+    if grades is not None and len(grades) != len(pairs):
+        raise ValueError(f"{len(grades)} grades for {len(pairs)} pairs")
     if len(pairs) < 2:
         raise StudioError("evaluation.no_items")
     done = 0
@@ -85,13 +91,15 @@ def retrieve(
     persian, english = (embed(model, encode, [pair[side] for pair in pairs], start, tick) for side in (0, 1))
     likeness = persian @ english.T
     items = []
-    for direction, table, said, asked in (("fa-en", likeness, 1, 0), ("en-fa", likeness.T, 0, 1)):
+    cosines = likeness.diagonal().tolist()
+    for direction, table, said, asked in ((FIRST, likeness, 1, 0), ("en-fa", likeness.T, 0, 1)):
         for number, nearest in enumerate(table.argmax(1).tolist()):
             texts = pairs[number]
             right = float(nearest == number)
+            likeness_and_grade = (cosines[number], grades[number]) if grades and direction == FIRST else (None, None)
             items.append(
                 Item(f"{direction}/{number}", f"{hash_of(texts)}", right, texts[said], pairs[nearest][said],
-                     direction, texts[asked])
+                     direction, texts[asked], *likeness_and_grade)
             )  # fmt: skip
     return items
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2_000
 SEED = 3407
-_ENDS = (2.5, 97.5)
+ENDS = (2.5, 97.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def score(items: Sequence[Item], metric: str) -> Figure:
         low, high = wilson(right, len(items))
         return Figure(right / len(items), low, high, len(items))
     table, whole = _table(items, metric)
-    low, high = np.percentile(_resampled(table, whole, _draws(len(items))), _ENDS)
+    low, high = np.percentile(_resampled(table, whole, draws(len(items))), ENDS)
     return Figure(whole(table.sum(0, keepdims=True))[0], float(low), float(high), len(items))
 
 
@@ -70,14 +70,14 @@ def difference(first: Sequence[Item], second: Sequence[Item], metric: str) -> Di
     shared = [name for name, item in before.items() if name in after and after[name].hash == item.hash]
     if not shared:
         raise StudioError("evaluation.other_items")
-    draws = _draws(len(shared))
+    drawn = draws(len(shared))
     tables, sums, spread = [], [], []
     for found in (before, after):
         table, whole = _table([found[name] for name in shared], metric)
         tables.append(table)
         sums.append(whole(table.sum(0, keepdims=True))[0])
-        spread.append(_resampled(table, whole, draws))
-    low, high = np.percentile(spread[1] - spread[0], _ENDS)
+        spread.append(_resampled(table, whole, drawn))
+    low, high = np.percentile(spread[1] - spread[0], ENDS)
     return Difference(sums[1] - sums[0], float(low), float(high), len(shared))
 
 
@@ -113,7 +113,8 @@ def _resampled(table: NDArray[np.float64], whole: Whole, draws: NDArray[np.int64
     return whole(np.stack([table[chosen].sum(0) for chosen in draws]))
 
 
-def _draws(items: int) -> NDArray[np.int64]:
+def draws(items: int) -> NDArray[np.int64]:
+    """Which items each resample takes, ``(RESAMPLES, items)``; the same for all figures of as many items."""
     return np.random.default_rng(SEED).integers(0, items, (RESAMPLES, items))
 
 

@@ -18,6 +18,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 Metric = Literal["acc", "acc_norm", "exact_match", "answer", "rougeL", "bleu", "chrf"]
 CORPUS_METRICS = ("bleu", "chrf")
 """Figures of all answers together; no answer has one of its own."""
+SPEARMAN = "spearman"
+"""A correlation, −1 to 1, that stands beside the accuracy of graded pairs."""
 
 
 class SuiteTask(BaseModel):

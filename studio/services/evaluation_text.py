@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from studio.evaluation.results import Figure
-from studio.evaluation.suites import CORPUS_METRICS
+from studio.evaluation.results import Figure, TaskResult
+from studio.evaluation.suites import CORPUS_METRICS, SPEARMAN
 from studio.i18n import number, say
 from studio.services.evaluations import Difference
 
 
 def share_text(locale: str, metric: str, value: float) -> str:
-    """Shares as per cent, BLEU and chrF as they are."""
+    """Shares as per cent, BLEU and chrF as they are, correlations from −1 to 1."""
+    if metric == SPEARMAN:
+        sign = "−" if value < 0 else ""
+        return f"{sign}{number(locale, abs(value), 2)}"
     if metric in CORPUS_METRICS:
         return number(locale, value, 1)
     return say(locale, "report.percent", percent=number(locale, 100 * value, 1))
+
+
+def also_text(locale: str, result: TaskResult) -> list[str]:
+    """Further figures of a task with their intervals, one a line."""
+    return [
+        say(locale, "evaluate.also", metric=say(locale, f"evaluate.metric.{metric}"),
+            value=share_text(locale, metric, figure.value), interval=interval_text(locale, metric, figure),
+            items=figure.items)
+        for metric, figure in result.also.items()
+    ]  # fmt: skip
 
 
 def interval_text(locale: str, metric: str, figure: Figure) -> str:

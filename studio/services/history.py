@@ -14,7 +14,7 @@ from studio.i18n import visible
 from studio.jobs.events import BASE_STAGE, HeldOutRow, MetricRow
 from studio.jobs.run_notes import RunNote
 from studio.recipes import NewVocabulary, Recipe
-from studio.services import runs
+from studio.services import evaluation_folders, runs
 from studio.services.runs import Found
 from studio.services.studio import Studio
 
@@ -191,15 +191,17 @@ def check_delete(studio: Studio, run: str | None) -> None:
 
 @owner_only
 def delete(studio: Studio, run: str | None) -> None:
-    """Remove a run: its folder with all adapters and checkpoints, its figures, its title and note.
+    """Remove a run: its folder with all adapters and checkpoints, its figures and evaluations, its title and note.
 
     Raises:
         StudioError: As `check_delete`; ``workspace.not_writable``. Nothing has changed then.
     """
     check_delete(studio, run)
     folder = runs.folder_of(studio, run)
+    evaluated = evaluation_folders.of_run(studio, folder.name)
     workspace.remove(folder)
     studio.history.forget(folder.name)
+    evaluation_folders.remove(studio, evaluated)
 
 
 def _fits(run: Found, note: RunNote, words: str) -> bool:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from studio.auth import owner_only
 from studio.data.read import open_rows
 from studio.data.script import persian_share
 from studio.errors import StudioError
+from studio.evaluation.sentence_pairs import Pairs, are_pairs, collect
 from studio.evaluation.suites import NAME, PRESET_SUITES, Suite, SuiteTask, names
 from studio.services.studio import Studio
 
@@ -48,20 +50,26 @@ def add(studio: Studio, name: str, file: Path) -> Made:
 
     Columns, in either language: a question, an answer, optionally a category; for multiple choice either ``choices``
     (a list) or a column for each (``a`` to ``h``, ``choice1`` …, ``گزینه۱`` …). The answer is a choice's text, letter
-    or number from 1; without choices it is what the model should write, in few words.
+    or number from 1; without choices it is what the model should write, in few words. A table with the columns ``fa``
+    and ``en`` asks for each sentence's translation among all; with a column ``score`` of people's grades it also tells
+    how well the model's likeness agrees with them.
 
     Raises:
         StudioError: ``evaluation.bad_name``, ``evaluation.name_taken``, ``evaluation.no_columns``,
-            ``evaluation.bad_row`` with its number, ``evaluation.no_items``, and what reading a file raises.
+            ``evaluation.bad_row`` with its number, ``evaluation.no_items``, ``evaluation.no_pairs``,
+            ``evaluation.bad_grade``, and what reading a file raises.
     """
     if not NAME.fullmatch(name):
         raise StudioError("evaluation.bad_name", name=name)
     if name in names(studio.settings):
         raise StudioError("evaluation.name_taken", name=name)
     with open_rows(file) as rows:
-        items = [_item(number, values) for number, values in rows]
-    if not items:
-        raise StudioError("evaluation.no_items")
+        first = next(iter(rows), None)
+        if first is None:
+            raise StudioError("evaluation.no_items")
+        if are_pairs(first[1]):
+            return _add_pairs(studio, name, file.name, collect(chain([first], rows), file.name))
+        items = [_item(number, values) for number, values in chain([first], rows)]
     kind = "choices" if "choices" in items[0] else "short"
     for number, item in enumerate(items, start=1):
         if ("choices" in item) != (kind == "choices"):
@@ -124,31 +132,43 @@ def _place(answer: Any, choices: list[str]) -> int | None:
     return None
 
 
+def _add_pairs(studio: Studio, name: str, source: str, pairs: Pairs) -> Made:
+    if len(pairs.texts) < 2:  # the only translation is always the nearest
+        raise StudioError("evaluation.no_items")
+    task = SuiteTask(task=_task_name(name), kind="retrieval", language="both", metric="acc", source=source)
+    grades = [{}] * len(pairs.texts) if pairs.grades is None else [{"score": grade} for grade in pairs.grades]
+    items = [{"fa": fa, "en": en, **grade} for (fa, en), grade in zip(pairs.texts, grades, strict=True)]
+    _put(studio.settings.suites / name, name, task, items)
+    return Made(name, "pairs" if pairs.grades is None else "graded_pairs", len(items), "both")
+
+
+def _task_name(name: str) -> str:
+    return f"own_{name.replace('-', '_')}"
+
+
 def _write(folder: Path, name: str, source: str, kind: str, language: str, items: list[dict[str, Any]]) -> None:
-    task, metric = f"own_{name.replace('-', '_')}", "acc" if kind == "choices" else "answer"
-    definition = PRESET_SUITES / "own" / f"{kind}.yaml"
-    chance = None
+    metric, chance = ("acc" if kind == "choices" else "answer"), None
     if kind == "choices":
         chance = sum(1 / len(item["choices"]) for item in items) / len(items)
-    suite = Suite(
-        name=name,
-        title={"fa": name, "en": name},
-        tasks=(
-            SuiteTask.model_validate(
-                {"task": task, "language": language, "metric": metric, "chance": chance, "category": "category",
-                 "source": source}
-            ),
-        ),
-    )  # fmt: skip
+    told: dict[str, Any] = {"task": _task_name(name), "language": language, "metric": metric, "chance": chance,
+            "category": "category", "source": source}  # fmt: skip
+    definition = PRESET_SUITES / "own" / f"{kind}.yaml"
+    text = definition.read_text(encoding="utf8").replace("TASK", told["task"]).replace("LANGUAGE", language)
+    _put(folder, name, SuiteTask.model_validate(told), items, text)
+
+
+def _put(folder: Path, name: str, task: SuiteTask, items: list[dict[str, Any]], definition: str = "") -> None:
+    """Write the suite's folder whole; without a `definition` of lm-eval's the task needs none."""
+    suite = Suite(name=name, title={"fa": name, "en": name}, tasks=(task,))
     aside = folder.with_name(f".{folder.name}")
     shutil.rmtree(aside, ignore_errors=True)
     (aside / "tasks").mkdir(parents=True)
     (aside / "items").mkdir()
     lines = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
-    (aside / "items" / f"{task}.jsonl").write_text(lines, encoding="utf8")
-    text = definition.read_text(encoding="utf8").replace("TASK", task).replace("LANGUAGE", language)
-    (aside / "tasks" / f"{task}.yaml").write_text(text, encoding="utf8")
-    shutil.copyfile(PRESET_SUITES / "tasks" / "judging.py", aside / "tasks" / "judging.py")
+    (aside / "items" / f"{task.task}.jsonl").write_text(lines, encoding="utf8")
+    if definition:
+        (aside / "tasks" / f"{task.task}.yaml").write_text(definition, encoding="utf8")
+        shutil.copyfile(PRESET_SUITES / "tasks" / "judging.py", aside / "tasks" / "judging.py")
     (aside / "suite.yaml").write_text(
         yaml.safe_dump(suite.model_dump(mode="json"), allow_unicode=True), encoding="utf8"
     )

@@ -10,7 +10,7 @@ from studio.i18n import bytes_text, number, say
 from studio.recipes import dump_recipe
 from studio.services import evaluations, reports
 from studio.services.cost_text import cost_lines
-from studio.services.evaluation_text import difference_text, interval_text, share_text
+from studio.services.evaluation_text import also_text, difference_text, interval_text, share_text
 from studio.services.evaluations import Compared
 from studio.services.report_tables import Table, vote_table, written_table
 from studio.services.reports import Report
@@ -93,6 +93,7 @@ def _cell(locale: str, one: Compared, name: str) -> str:
         return "—"
     metric, figure = one.results[name].metric, one.results[name].figure
     shown = f"{share_text(locale, metric, figure.value)} ({interval_text(locale, metric, figure)})"
+    shown = "; ".join([shown, *also_text(locale, one.results[name])])
     difference = one.differences.get(name)
     return shown if difference is None else f"{shown}; {difference_text(locale, metric, difference)}"
 

@@ -8,7 +8,7 @@ from studio.evaluation.results import Evaluation, Figure, TaskResult
 from studio.evaluation.suites import CORPUS_METRICS
 from studio.i18n import number, say
 from studio.services import evaluations
-from studio.services.evaluation_text import difference_text, interval_text, share_text
+from studio.services.evaluation_text import also_text, difference_text, interval_text, share_text
 from studio.services.evaluations import Compared, Difference
 from studio.services.studio import Studio
 from studio.ui import parts
@@ -67,6 +67,7 @@ def _cell(locale: str, result: TaskResult | None, difference: Difference | None)
     figure, metric = result.figure, result.metric
     lines = [f"<strong><bdi>{share_text(locale, metric, figure.value)}</bdi></strong>",
              f"<small>{parts.escape(interval_text(locale, metric, figure))}</small>"]  # fmt: skip
+    lines += [f"<small>{parts.escape(line)}</small>" for line in also_text(locale, result)]
     if difference is not None:
         lines.append(f"<small>{parts.escape(difference_text(locale, metric, difference))}</small>")
     return Markup("<br>".join(lines))

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from studio.i18n import bytes_text, say
-from studio.services import checkpoints, copies, history, history_csv, runs
+from studio.services import checkpoints, copies, evaluation_folders, history, history_csv, runs
 from studio.services.history import MOST_COMPARED, PastRun
 from studio.services.studio import Studio
 from studio.ui import history_views, parts, train_form
@@ -242,7 +242,9 @@ def _remove(locale: str, studio: Studio, desk: Desk) -> None:
     def ask_delete(run: str | None) -> list[Any]:
         history.check_delete(studio, run)
         found = history.get(studio, run)
-        return _question(history_views.delete_view(locale, found, runs.size_of(studio, found.id)), free=False)
+        evaluated = len(evaluation_folders.of_run(studio, found.id))
+        shown = history_views.delete_view(locale, found, runs.size_of(studio, found.id), evaluated)
+        return _question(shown, free=False)
 
     def delete(run: str | None) -> list[Any]:
         history.delete(studio, run)

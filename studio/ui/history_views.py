@@ -186,8 +186,10 @@ def room_view(locale: str, room: Room) -> Markup:
     return parts.card(say(locale, "history.free"), parts.join([lead, table]))
 
 
-def delete_view(locale: str, run: PastRun, size: int) -> Markup:
+def delete_view(locale: str, run: PastRun, size: int, evaluations: int) -> Markup:
     """What deleting takes away, before it is done."""
     question = say(locale, "history.delete_question", name=parts.named(run.name), run=parts.named(run.id))
     what = say(locale, "history.delete_what", size=bytes_text(locale, size))
+    if evaluations:
+        what = f"{what} {say(locale, 'history.delete_evaluations', evaluations=evaluations)}"
     return parts.banner(question, what, tone="warn")
