@@ -13,7 +13,7 @@ Reason = Literal["end", "length", "context", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Somebody else is served first: `position` people before us; or `holder` has the device (position 0)."""
+    """Somebody else is served first: `position` people before us, while `holder` has the device from all of them."""
 
     position: int
     holder: str | None = None

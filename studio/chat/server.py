@@ -58,6 +58,7 @@ class Server:
         self._settings, self._door = settings, door
         self._acquire, self._release, self._awaited = acquire, release, awaited
         self._engine: Engine | None = None
+        self._holder: str | None = None
         self._turns = Turns()
         self._stops: dict[str, threading.Event] = {}
         self._ending = threading.Event()
@@ -166,7 +167,7 @@ class Server:
             return stop.is_set() or self._ending.is_set() or channel.gone()
 
         def told(position: int) -> None:
-            channel.send(event_as_json(Waiting(position)))
+            channel.send(event_as_json(Waiting(position, self._holder)))
 
         ticket = self._turns.take(told, stopping)
         if ticket is None:
@@ -181,20 +182,23 @@ class Server:
 
     def _got_device(self, channel: Channel, stopping: Stopping) -> bool:
         told = ""
-        while not stopping():
-            try:
-                self._acquire()
-            except StudioError as error:
-                if error.code != "device.busy":
-                    raise
-                holder = str(error.details.get("title", ""))
-                if holder != told:
-                    channel.send(event_as_json(Waiting(0, holder)))
-                    told = holder
-                time.sleep(LEASE_SECONDS)
-            else:
-                return True
-        return False
+        try:
+            while not stopping():
+                try:
+                    self._acquire()
+                except StudioError as error:
+                    if error.code != "device.busy":
+                        raise
+                    self._holder = str(error.details.get("title", ""))
+                    if self._holder != told:
+                        channel.send(event_as_json(Waiting(0, self._holder)))
+                        told = self._holder
+                    time.sleep(LEASE_SECONDS)
+                else:
+                    return True
+            return False
+        finally:
+            self._holder = None
 
     def _loaded(self, channel: Channel) -> Engine:
         if self._engine is None:

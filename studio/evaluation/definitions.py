@@ -19,7 +19,7 @@ from studio.data.read import open_rows
 from studio.errors import StudioError
 from studio.evaluation.sentence_pairs import STORIES
 from studio.evaluation.story_endings import story_endings
-from studio.evaluation.suites import Suite
+from studio.evaluation.suites import Suite, SuiteTask
 
 _INCLUDE = re.compile(r"^include: (\S+)$", re.MULTILINE)
 PLACE = "ITEMS/"
@@ -54,6 +54,31 @@ def _definition(path: Path) -> list[Path]:
     return [path, *(_definition(path.parent / included[1]) if included else sorted(path.parent.glob("*.py")))]
 
 
+def check_items(suite: Suite, home: Path, data: Mapping[str, str]) -> None:
+    """Refuse a suite whose items are gone before a job is queued for it.
+
+    Raises:
+        StudioError: ``evaluation.no_data``.
+    """
+    for task in suite.tasks:
+        if task.task not in data and _has_items(task, home):
+            _found_items(task.task, home)
+
+
+def _has_items(task: SuiteTask, home: Path) -> bool:
+    if task.kind == "retrieval":
+        return task.task != STORIES
+    source = home / "tasks" / f"{task.task}.yaml"
+    return task.task not in GENERATED and source.is_file() and PLACE in source.read_text(encoding="utf8")
+
+
+def _found_items(task: str, home: Path) -> Path:
+    found = home / "items" / f"{task}.jsonl"
+    if not found.is_file():
+        raise StudioError("evaluation.no_data", task=task, reason=str(found))
+    return found
+
+
 def lay(suite: Suite, home: Path, folder: Path, data: Mapping[str, str]) -> Path:
     """Write the definitions and items of `suite` below `folder`.
 
@@ -82,7 +107,7 @@ def lay(suite: Suite, home: Path, folder: Path, data: Mapping[str, str]) -> Path
     for task in suite.tasks:
         if task.kind == "harness":
             _lay_task(task.task, suite, home, folder, data.get(task.task))
-        elif task.task != STORIES and task.task not in data:
+        elif _has_items(task, home) and task.task not in data:
             _copy_items(task.task, home, folder)
     return folder / "tasks"
 
@@ -105,9 +130,7 @@ def _lay_task(task: str, suite: Suite, home: Path, folder: Path, file: str | Non
 
 
 def _copy_items(task: str, home: Path, folder: Path) -> None:
-    found = home / "items" / f"{task}.jsonl"
-    if not found.is_file():
-        raise StudioError("evaluation.no_data", task=task, reason=str(found))
+    found = _found_items(task, home)
     shutil.copyfile(found, folder / "items" / found.name)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from studio.auth import owner_only
 from studio.errors import StudioError
 from studio.evaluation import results
-from studio.evaluation.definitions import fingerprint
+from studio.evaluation.definitions import check_items, fingerprint
 from studio.evaluation.results import Evaluation, Order, TaskResult
 from studio.evaluation.suites import Suite, home, load_suite, names
 from studio.jobs.store import ENDED, Job, NewJob
@@ -126,6 +126,7 @@ def make_order(
     files = {task: str(path.expanduser().resolve()) for task, path in (data or {}).items()}
     for task in (*files, *manner.only):
         found.task(task)
+    check_items(found, home(suite, studio.settings), files)
     located = locate(model, studio.settings)
     if manner.template and chat_template(located.tokenizer_folder) is None:
         raise StudioError("evaluation.no_template")

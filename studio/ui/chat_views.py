@@ -55,6 +55,8 @@ def foot(locale: str, column: chat.Column) -> Markup:
     if column.refused is not None:
         return parts.error_banner(locale, column.refused)
     lines = [] if column.has_template else [say(locale, "chat.no_template")]
+    if column.finished is not None and not column.finished.text.strip():
+        lines.append(say(locale, "chat.said_nothing"))
     if column.finished is not None:
         lines.append(
             say(
@@ -91,11 +93,12 @@ def flag_info(locale: str, flag: Flag) -> str:
 def notice(locale: str, board: chat.Board) -> Markup:
     """Who is waited for, or how far the model has come into memory."""
     if board.waiting is not None:
+        told = []
         if board.waiting.holder:
-            return parts.paragraph(
-                say(locale, "jobs.waits_for", title=jobs.title_text(locale, board.waiting.holder)), soft=True
-            )
-        return parts.paragraph(say(locale, "chat.waits_people", position=board.waiting.position), soft=True)
+            told.append(say(locale, "jobs.waits_for", title=jobs.title_text(locale, board.waiting.holder)))
+        if board.waiting.position:
+            told.append(say(locale, "chat.waits_people", position=board.waiting.position))
+        return parts.paragraph(" · ".join(told), soft=True)
     if board.loading is not None:
         return parts.progress_bar(board.loading.share, say(locale, board.loading.note), locale=locale)
     return Markup("")

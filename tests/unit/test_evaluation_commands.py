@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from studio.errors import StudioError
+from studio.i18n import LOCALES, explain
+from studio.jobs.process import current_process
+from studio.jobs.store import Job
 from studio.services import evaluations, own_suites
 from studio.services.evaluations import Manner
 from studio.services.studio import Studio, open_studio
@@ -127,6 +130,35 @@ def test_a_missing_model_and_a_missing_file_are_named(studio: Studio, tiny_model
     gone = {"farstail": tmp_path / "gone.csv"}
     with pytest.raises(StudioError, match=r"evaluation\.no_data"):
         evaluations.start(studio, f"local:{tiny_model}", "papers", data=gone)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_suite_that_lost_its_file_is_refused_before_it_is_queued(
+    studio: Studio, tiny_model: Path, tmp_path: Path, locale: str
+) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text(QUESTIONS, encoding="utf8")
+    own_suites.add(studio, "mine", file)
+    items = studio.settings.suites / "mine" / "items" / "own_mine.jsonl"
+    items.unlink()
+    with pytest.raises(StudioError, match=r"evaluation\.no_data") as refused:
+        evaluations.start(studio, f"local:{tiny_model}", "mine")
+    assert str(items) in explain(locale, refused.value)
+    assert studio.jobs.listing() == []
+
+
+def test_a_stopped_evaluation_goes_on_in_its_own_folder(studio: Studio, tiny_model: Path) -> None:
+    def start() -> Job:
+        return evaluations.start(studio, f"local:{tiny_model}", "quick", Manner(limit=2))
+
+    studio.leases.take("chat", "Chat", current_process())  # so that nothing begins here
+    first = start()
+    assert start().id == first.id, "one that waits is not begun twice"
+    studio.jobs.finish(first.id, "stopped")
+    again = start()
+    assert again.id != first.id
+    assert again.arguments == first.arguments, "the folder with the finished tasks is the same"
+    studio.jobs.finish(again.id, "stopped")
 
 
 def test_the_same_order_is_the_same_evaluation(studio: Studio, tiny_model: Path) -> None:

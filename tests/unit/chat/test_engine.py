@@ -166,6 +166,19 @@ def test_the_end_of_turn_ends_an_answer(files: Files) -> None:
     assert (over.reason, over.tokens) == ("end", spoken.index(spoken[5]) + 1)
 
 
+def test_a_model_that_ends_at_once_says_nothing_and_the_next_turn_goes_on(files: Files) -> None:
+    engine = Engine(lambda reference: files[reference])
+    engine.open(["base"])
+    side = engine._sides["base"]
+    before, side.stops = side.stops, frozenset([plain(files["base"], ask("base"))[0][0]])
+    over = finished(list(engine.generate([ask("base")])))[0]
+    assert (over.text, over.reason, over.tokens) == ("", "end", 1)
+    side.stops = before
+    talked = (*ask("base").messages, Message(role="assistant", content=""), Message(role="user", content="چرا؟"))
+    again = finished(list(engine.generate([Request(side="base", messages=talked, sampling=GREEDY)])))[0]
+    assert again.tokens > 1
+
+
 def test_stops_hold_the_templates_end_of_turn(engine: Engine, files: Files, tiny_model: Path, tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     tokenizer.eos_token = "<|endoftext|>"

@@ -14,7 +14,10 @@ from studio.chat.events import Event, Finished, Waiting
 from studio.chat.server import Server
 from studio.chat.turns import Turns
 from studio.errors import StudioError
+from studio.i18n import LOCALES, say
+from studio.services.chat import Board
 from studio.settings import Settings
+from studio.ui.chat_views import notice
 from tests.unit.chat.conftest import ask
 
 
@@ -93,6 +96,31 @@ def test_a_busy_device_is_waited_for_and_given_back(
     while "release" not in calls:
         pass
     assert calls == ["acquire", "acquire", "release"]
+
+
+def test_two_people_during_a_training_hear_who_is_waited_for(
+    workspace: Settings, tiny_model: Path, serve: Callable[..., Server]
+) -> None:
+    training = threading.Event()
+
+    def acquire() -> None:
+        if not training.is_set():
+            raise StudioError("device.busy", title="first_steps-3")
+
+    server = serve(acquire, lambda: None)
+    first = ChatClient(workspace).stream([ask(f"local:{tiny_model}")], name="first")
+    assert next(first) == Waiting(0, "first_steps-3")
+    second = ChatClient(workspace).stream([ask(f"local:{tiny_model}")], name="second")
+    assert next(second) == Waiting(1, "first_steps-3")
+    for locale in LOCALES:
+        shown = notice(locale, Board([], waiting=Waiting(1, "first_steps-3")))
+        assert say(locale, "jobs.waits_for", title="first_steps-3") in shown
+        assert say(locale, "chat.waits_people", position=1) in shown
+    training.set()
+    answered = [[event.text for event in each if isinstance(event, Finished)] for each in (first, second)]
+    assert answered[0]
+    assert answered[0] == answered[1]
+    server.end()
 
 
 def test_an_idle_chat_leaves_soon_when_a_training_waits(

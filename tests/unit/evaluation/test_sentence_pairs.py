@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import StudioError
+from studio.evaluation.definitions import lay
 from studio.evaluation.sentence_pairs import read_pairs
 from studio.evaluation.suites import load_suite
 from studio.services import evaluations, own_suites
@@ -80,6 +81,9 @@ def test_pairs_that_went_away_are_not_replaced_by_the_studios_own(
     own_suites.add(studio, "mine", table(tmp_path / "pairs.tsv"))
     (studio.settings.suites / "mine" / "items" / "own_mine.jsonl").unlink()
     assert load_suite("mine", studio.settings).tasks[0].kind == "retrieval"
-    failed = command(studio.settings.workspace, "evaluate", "--model", f"local:{tiny_model}", "--suite", "mine",
-                     status=1)  # fmt: skip
-    assert failed["error"] == "evaluation.no_data"
+    with pytest.raises(StudioError, match=r"evaluation\.no_data"):
+        evaluations.start(studio, f"local:{tiny_model}", "mine")
+    assert studio.jobs.listing() == []
+    suite, home = load_suite("mine", studio.settings), studio.settings.suites / "mine"
+    with pytest.raises(StudioError, match=r"evaluation\.no_data"):
+        lay(suite, home, tmp_path, {})
