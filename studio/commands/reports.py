@@ -19,7 +19,8 @@ from studio.services.studio import Studio
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or run:ID.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Also write it there: report.html, report.fa.md, report.en.md.")
+        Path | None,
+        typer.Option("--out", help="Also write it there: report.html, report.fa.md, report.en.md, pictures."),
     ] = None,
     json: Json = False,
     workspace: Workspace = None,
@@ -40,14 +41,16 @@ def _write(studio: Studio, run: str, out: Path) -> list[Path]:
     Raises:
         StudioError: ``report.out_not_writable``.
     """
-    from studio.ui import report_page
+    from studio.ui import report_page, report_pictures
 
     try:
         out.mkdir(parents=True, exist_ok=True)
         files = [report_page.write(studio, run, out)]
         for locale in LOCALES:
-            files.append(out / f"report.{locale}.md")
-            files[-1].write_text(report_text.markdown(studio, run, locale), encoding="utf8")
+            pictures = report_pictures.write_pictures(studio, run, locale, out)
+            files += [out / f"report.{locale}.md", *(out / name for name in pictures.values())]
+            text = report_text.markdown(studio, run, locale, pictures)
+            (out / f"report.{locale}.md").write_text(text, encoding="utf8")
     except OSError as error:
         raise StudioError("report.out_not_writable", out=str(out), reason=error.strerror or str(error)) from error
     return files

@@ -197,13 +197,17 @@ def board(studio: Studio, suite: str) -> list[Evaluation]:
 
 
 @owner_only
-def of_run(studio: Studio, run: str, base: str) -> list[list[Evaluation]]:
-    """For each suite that a run or one of its stages has answered, its evaluations after those of its base."""
+def of_run(studio: Studio, run: str, base: str, stages: Sequence[str] = ()) -> list[list[Evaluation]]:
+    """For each suite that a run or one of its stages has answered, its evaluations after those of its base.
+
+    They stand in the order of `stages`, the run itself last.
+    """
+    order = {base: -1, **{f"run:{run}/{stage}": place for place, stage in enumerate(stages)}}
     found = []
     for name in suites(studio):
         own = [each for each in board(studio, name) if _is_of(each.order.model, run, base)]
         if any(each.order.model != base for each in own):
-            found.append(own)
+            found.append(sorted(own, key=lambda each: order.get(each.order.model, len(stages))))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from studio.auth import owner_only
 from studio.evaluation.results import Evaluation
@@ -22,20 +22,28 @@ ANSWERS = 6
 
 
 @owner_only
-def markdown(studio: Studio, run: str, locale: str) -> str:
+def markdown(studio: Studio, run: str, locale: str, pictures: Mapping[str, str] | None = None) -> str:
     """The report of a run: stages, evaluations against the base, votes, how it writes, answers, cost, recipe.
+
+    Args:
+        studio: The studio.
+        run: Its id.
+        locale: ``fa`` or ``en``.
+        pictures: Addresses of pictures, as `studio.ui.report_pictures.write_pictures` names them.
 
     Raises:
         StudioError: ``run.unknown``, ``evaluation.*``.
     """
+    pictures = pictures or {}
     report = reports.of_run(studio, run)
     lines = [f"# {say(locale, 'report.title')}: {run}", "", *_stages(locale, report), ""]
+    lines += _picture(say(locale, "curves.bits"), pictures.get("bits"))
     kept, limit = report.english_is_kept, number(locale, 100 * report.recipe.evaluation.english_limit)
     if kept is not None:
         key = "report.english_kept" if kept else "report.english_lost_body"
         lines += [say(locale, key, limit=limit), ""]
-    for found in evaluations.of_run(studio, run, report.recipe.base):
-        lines += _evaluations(locale, studio, found)
+    for found in evaluations.of_run(studio, run, report.recipe.base, report.stage_names):
+        lines += _evaluations(locale, studio, found, pictures.get(f"suite:{found[0].order.suite}"))
     lines += _section(vote_table(locale, report))
     lines += _section(written_table(locale, report))
     lines += [*_answers(locale, report), *_cost(locale, report)]
@@ -70,7 +78,11 @@ def _bits(locale: str, value: float | None) -> str:
     return "—" if value is None else number(locale, value, 3)
 
 
-def _evaluations(locale: str, studio: Studio, found: Sequence[Evaluation]) -> list[str]:
+def _picture(title: str, address: str | None) -> list[str]:
+    return [f"![{title}]({address})", ""] if address else []
+
+
+def _evaluations(locale: str, studio: Studio, found: Sequence[Evaluation], picture: str | None) -> list[str]:
     names = [each.order.model for each in found]
     headers = [say(locale, "evaluate.column.task"), say(locale, "evaluate.column.chance"), *(f"`{n}`" for n in names)]
     rows = []
@@ -84,8 +96,8 @@ def _evaluations(locale: str, studio: Studio, found: Sequence[Evaluation]) -> li
         if task.contaminated:
             notes.append(say(locale, "evaluate.contaminated", task=task.task, model=name,
                              items=number(locale, task.contaminated)))  # fmt: skip
-    title = f"## {say(locale, 'evaluate.results')}: {found[0].order.suite}"
-    return [title, "", *_table(headers, rows), "", *notes, ""]
+    title = f"{say(locale, 'evaluate.results')}: {found[0].order.suite}"
+    return [f"## {title}", "", *_table(headers, rows), "", *_picture(title, picture), *notes, ""]
 
 
 def _cell(locale: str, one: Compared, name: str) -> str:

@@ -94,6 +94,11 @@ class Report:
     votes: tuple[Tally, ...] = ()
 
     @property
+    def stage_names(self) -> list[str]:
+        """In their order."""
+        return [stage.name for stage in self.stages]
+
+    @property
     def english_is_kept(self) -> bool | None:
         """Whether English is within the recipe's limit after the last measured stage; None without a measurement."""
         known = [stage.english_change for stage in self.stages if stage.english_change is not None]

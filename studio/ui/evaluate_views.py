@@ -12,6 +12,7 @@ from studio.services.evaluation_text import also_text, difference_text, interval
 from studio.services.evaluations import Compared, Difference
 from studio.services.studio import Studio
 from studio.ui import parts
+from studio.ui.dumbbell import dumbbell
 from studio.ui.job_lines import job_lines
 from studio.ui.parts import Markup
 
@@ -36,7 +37,12 @@ def results_view(locale: str, studio: Studio, found: Sequence[Evaluation]) -> Ma
     """The figures of evaluations that were asked the same way, held to the first."""
     compared = evaluations.compare(studio, found)
     names = [each.order.model for each in found]
-    body = [_table(locale, compared, names), *(_plot(locale, one) for one in compared), _notes(locale, compared)]
+    body = [
+        _table(locale, compared, names),
+        dumbbell(locale, compared, names),
+        *(_plot(locale, one) for one in compared),
+        _notes(locale, compared),
+    ]
     return parts.card(say(locale, "evaluate.results"), parts.join(body), note=parts.ltr(found[0].order.suite))
 
 

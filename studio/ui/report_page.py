@@ -23,7 +23,7 @@ def report_page(studio: Studio, run: str) -> str:
         StudioError: ``run.unknown``, ``evaluation.*``.
     """
     report = reports.of_run(studio, run)
-    asked = evaluations.of_run(studio, run, report.recipe.base)
+    asked = evaluations.of_run(studio, run, report.recipe.base, report.stage_names)
     sections = []
     for locale in LOCALES:
         body = parts.join(

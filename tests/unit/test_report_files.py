@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner
@@ -12,8 +13,12 @@ from studio.__main__ import app
 from studio.evaluation import results
 from studio.evaluation.results import Evaluation, Figure, Item, Order, TaskResult
 from studio.i18n import LOCALES, say
+from studio.services import evaluations
 from studio.services.studio import Studio
+from studio.ui.dumbbell import dumbbell
+from studio.ui.evaluate_views import results_view
 from studio.ui.report_page import report_page
+from studio.ui.report_pictures import write_pictures
 from tests.unit.test_reports import HELD_OUT, RUN
 from tests.unit.test_reports import studio as studio
 
@@ -65,13 +70,39 @@ def test_markdown_tells_the_same(evaluated: Studio, locale: str, tmp_path: Path)
     words = ["report", RUN, "--out", str(out), "--json", "--workspace", str(evaluated.settings.workspace)]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
-    assert sorted(path.name for path in out.iterdir()) == ["report.en.md", "report.fa.md", "report.html"]
+    pictures = [f"{name}.{each}.svg" for name in ("bits", "suite-quick") for each in ("en", "fa")]
+    assert sorted(path.name for path in out.iterdir()) == [*pictures[:2], "report.en.md", "report.fa.md",
+                                                           "report.html", *pictures[2:]]  # fmt: skip
     text = (out / f"report.{locale}.md").read_text(encoding="utf8")
+    for name in pictures:
+        assert (f"]({name})" in text) == (f".{locale}." in name)
     row = next(line for line in text.splitlines() if line.startswith("| `t`"))
     assert say(locale, "evaluate.no_difference") in row
     assert {"en": "better by 60.0%", "fa": "۶۰٫۰٪ بهتر"}[locale] in row
     assert "```yaml" in text
     assert (text.startswith('<div dir="rtl"')) == (locale == "fa")
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_pictures_are_whole_files_in_the_reports_language(evaluated: Studio, locale: str, tmp_path: Path) -> None:
+    files = write_pictures(evaluated, RUN, locale, tmp_path)
+    assert set(files) == {"bits", "suite:quick"}
+    for name in files.values():
+        root = ElementTree.parse(tmp_path / name).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert [*root][0].tag.endswith("style")
+    drawn = ElementTree.parse(tmp_path / files["suite:quick"]).getroot()
+    texts = [found.text or "" for found in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"en": "t: 30.0% → 90.0%", "fa": "t: ۳۰٫۰٪ → ۹۰٫۰٪"}[locale] in texts, "the base, and the whole run"
+    assert {BASE, f"run:{RUN}"} <= {*texts}
+    assert "<script" not in (tmp_path / files["suite:quick"]).read_text(encoding="utf8")
+
+
+def test_one_model_alone_has_no_dumbbell(evaluated: Studio) -> None:
+    found = [each for each in evaluations.listing(evaluated) if each.order.model == BASE]
+    assert dumbbell("en", evaluations.compare(evaluated, found), [BASE]) == ""
+    assert 'class="dumbbell"' not in results_view("en", evaluated, found)
+    assert report_page(evaluated, RUN).count('class="dumbbell"') == len(LOCALES)
 
 
 def test_a_report_that_cannot_be_written_says_so(
