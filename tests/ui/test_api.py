@@ -13,7 +13,8 @@ from gradio_client import handle_file
 
 from studio.errors import StudioError
 from studio.i18n import say
-from studio.services import jobs, prompt_sets
+from studio.services import costs, jobs, prompt_sets
+from studio.services.costs import Prices
 from studio.services.studio import open_studio
 from studio.settings import ROOT, Settings
 from studio.ui.uploaded import uploaded
@@ -186,6 +187,15 @@ def test_the_token_is_kept_and_forgotten_but_never_told(page: Page) -> None:
     assert (say(page.locale, "settings.token_kept") in told, field) == (True, "")
     assert secret not in str(page.ask("token"))
     assert say(page.locale, "settings.token_absent") in page.ask("token_forget")
+
+
+def test_prices_are_kept_and_an_empty_field_is_none_of_them(page: Page) -> None:
+    assert page.refusal("prices", 2, 0, "", 0, "") == page.sentence("prices.no_currency")
+    page.ask("prices", 2, 0, "تومان", 0, "")
+    assert page.ask("prices_kept") == (2, 0, "تومان", 0, "")
+    assert costs.prices(open_studio(Settings(page.live.workspace))) == Prices(hour=2, currency="تومان")
+    page.ask("prices", 0, 0, "", 0, "")
+    assert page.ask("prices_kept") == (0, 0, "", 0, "")
 
 
 def test_live_panels_answer_once_and_then_only_what_is_new(page: Page) -> None:
