@@ -12,6 +12,7 @@ from studio.errors import StudioError
 from studio.i18n import LOCALES, number, say
 from studio.models.reference import parse_reference
 from studio.services import report_text, reports
+from studio.services.cost_text import cost_lines
 from studio.services.reports import Report
 from studio.services.studio import Studio
 
@@ -65,4 +66,5 @@ def _lines(locale: str, found: Report) -> list[str]:
         if stage.bits_per_byte:
             said = ", ".join(f"{language} {number(locale, bits, 3)}" for language, bits in stage.bits_per_byte.items())
             lines.append(say(locale, "report.bits_line", bits=said))
-    return lines
+    told = [] if found.cost is None else cost_lines(locale, found.cost)
+    return [*lines, *(f"{label}: {value}{f' ({note})' if note else ''}" for value, label, note in told)]

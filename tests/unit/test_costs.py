@@ -176,3 +176,10 @@ def test_the_command_keeps_what_is_not_given(tmp_path: Path, capfd: pytest.Captu
     assert (found["hour"], found["kwh"], found["grams_per_kwh"]) == (1.5, 0.2, costs.WORLD)
     assert costs.prices(open_studio(Settings(tmp_path))).currency == "USD"
     assert prices("--nothing")["hour"] is None
+
+
+def test_the_terminal_tells_the_cost_too(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    with_energy(studio, None)
+    CliRunner().invoke(app, ["report", RUN, "--language", "en", "--workspace", str(studio.settings.workspace)])
+    told = capfd.readouterr().out
+    assert f"{say('en', 'cost.carbon')}: {say('en', 'cost.unknown')}" in told
