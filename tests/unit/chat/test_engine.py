@@ -175,8 +175,7 @@ def test_a_model_that_ends_at_once_says_nothing_and_the_next_turn_goes_on(files:
     assert (over.text, over.reason, over.tokens) == ("", "end", 1)
     side.stops = before
     talked = (*ask("base").messages, Message(role="assistant", content=""), Message(role="user", content="چرا؟"))
-    again = finished(list(engine.generate([Request(side="base", messages=talked, sampling=GREEDY)])))[0]
-    assert again.tokens > 1
+    assert finished(list(engine.generate([Request(side="base", messages=talked, sampling=GREEDY)])))[0].tokens > 1
 
 
 def test_stops_hold_the_templates_end_of_turn(engine: Engine, files: Files, tiny_model: Path, tmp_path: Path) -> None:
