@@ -18,11 +18,9 @@ from typing import Any, Literal
 from studio import workspace
 from studio.auth import owner_only
 from studio.errors import StudioError
+from studio.publish.card_facts import WORLD_INTENSITY
 from studio.services.studio import Studio
 
-WORLD = 475.0
-"""Grams of CO₂ per kWh of electricity, world average: IEA, Global Energy & CO₂ Status Report 2019
-(https://www.iea.org/reports/global-energy-co2-status-report-2019/emissions), which codecarbon falls back on too."""
 LONGEST_CURRENCY = 12
 _JOULES_PER_KWH = 3.6e6
 _COUNTRY = re.compile("[A-Z]{3}")
@@ -161,7 +159,7 @@ def intensity(found: Prices) -> Intensity:
     if found.grams is not None:
         return Intensity(found.grams, "own")
     known = country_intensity(found.country) if found.country else None
-    return Intensity(WORLD, "world") if known is None else Intensity(known, "codecarbon")
+    return Intensity(WORLD_INTENSITY, "world") if known is None else Intensity(known, "codecarbon")
 
 
 def country_intensity(country: str) -> float | None:

@@ -6,6 +6,7 @@ import gradio as gr
 
 from studio.errors import StudioError
 from studio.i18n import number, say
+from studio.publish.card_facts import WORLD_INTENSITY
 from studio.services import costs
 from studio.services.costs import Prices
 from studio.services.studio import Studio
@@ -17,7 +18,7 @@ from studio.ui.widgets import PLAIN, html_block
 def build(locale: str, studio: Studio) -> None:
     """The fields; 0 and nothing mean the same, since Gradio's page gives an empty number back as 0."""
     html_block(parts.heading(say(locale, "prices.title"), say(locale, "prices.lead")))
-    world = number(locale, costs.WORLD)
+    world = number(locale, WORLD_INTENSITY)
     with gr.Row():
         hour = gr.Number(0, label=say(locale, "prices.hour"), info=say(locale, "prices.hour_info"),
                          minimum=0, elem_id="price-hour")  # fmt: skip

@@ -17,6 +17,7 @@ from studio.errors import StudioError
 from studio.i18n import LOCALES, say
 from studio.jobs.events import MetricRow
 from studio.jobs.store import NewJob
+from studio.publish.card_facts import WORLD_INTENSITY
 from studio.services import costs, report_text, reports
 from studio.services.cost_text import carbon_text, cost_lines, price_text
 from studio.services.costs import Prices, cost, set_prices
@@ -60,7 +61,7 @@ def without_codecarbon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_kilowatt_hour_becomes_carbon_and_money() -> None:
     found = cost(Prices(hour=2.0, kwh=0.25, currency="EUR"), 1800.0, 2 * KWH, "rapl", at_least=False)
-    assert found.carbon == pytest.approx(2 * costs.WORLD)
+    assert found.carbon == pytest.approx(2 * WORLD_INTENSITY)
     assert (found.of_time, found.of_energy, found.money) == (1.0, 0.5, 1.5)
 
 
@@ -105,7 +106,7 @@ def test_whose_grams_they_are(codecarbon: None, studio: Studio) -> None:
 def test_without_codecarbon_a_country_is_refused_and_the_world_holds(without_codecarbon: None, studio: Studio) -> None:
     with pytest.raises(StudioError, match=r"prices\.no_codecarbon"):
         set_prices(studio, Prices(country="IRN"))
-    assert costs.intensity(Prices(country="IRN")) == costs.Intensity(costs.WORLD, "world")
+    assert costs.intensity(Prices(country="IRN")) == costs.Intensity(WORLD_INTENSITY, "world")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ def test_the_command_keeps_what_is_not_given(tmp_path: Path, capfd: pytest.Captu
     assert prices("--hour", "1.5")["error"] == "prices.no_currency"
     assert prices("--hour", "1.5", "--currency", "USD")["hour"] == 1.5
     found = prices("--kwh", "0.2")
-    assert (found["hour"], found["kwh"], found["grams_per_kwh"]) == (1.5, 0.2, costs.WORLD)
+    assert (found["hour"], found["kwh"], found["grams_per_kwh"]) == (1.5, 0.2, WORLD_INTENSITY)
     assert costs.prices(open_studio(Settings(tmp_path))).currency == "USD"
     assert prices("--nothing")["hour"] is None
 
