@@ -37,6 +37,7 @@ def make_adapter(
     rank: int = 8,
     alpha: float = 16,
     rslora: bool = False,
+    dora: bool = False,
     dtype: str = "float32",
     **more: Any,
 ) -> Path:
@@ -51,6 +52,9 @@ def make_adapter(
             for side, shape in (("A", (own, weight.shape[1])), ("B", (weight.shape[0], own))):
                 values = torch.randn(shape, generator=generator) * 0.1
                 weights[f"base_model.model.{module}.lora_{side}.weight"] = values.to(getattr(torch, dtype))
+            if dora:
+                lengths = weight.float().norm(dim=1) * (1 + 0.2 * torch.rand(len(weight), generator=generator))
+                weights[f"base_model.model.{module}.lora_magnitude_vector"] = lengths.to(getattr(torch, dtype))
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = {
@@ -59,6 +63,7 @@ def make_adapter(
         "r": rank,
         "lora_alpha": alpha,
         "use_rslora": rslora,
+        "use_dora": dora,
         "target_modules": [part.rpartition(".")[2] for part in LINEAR],
     }
     (folder / "adapter_config.json").write_text(json.dumps(config | more))
