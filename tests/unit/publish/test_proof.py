@@ -16,10 +16,11 @@ from studio.errors import StudioError
 from studio.i18n import LOCALES, explain
 from studio.models.files import ROWS, ModelFiles
 from studio.models.load import load_adapted
+from studio.publish import proof, reload
 from studio.publish.merge import merge
 from studio.publish.pipeline import merge_run, verify_folder
 from studio.publish.proof import Measured, prove
-from studio.publish.verify import check_tensors
+from studio.publish.verify import Reloaded, check_tensors
 from studio.recipes import Lora
 from studio.settings import Settings
 from studio.training.adapter import add_adapter, save_adapter
@@ -35,6 +36,19 @@ TEXTS = list(SENTENCES[:6])
 def same(files: ModelFiles, texts: Any, *, towards_base: float = 0.0, progress: Any, stopping: Any) -> Measured:
     """Measuring a tiny random model takes longer than the rest of a test."""
     return Measured(2.5, 100, (1, 2))
+
+
+@pytest.fixture
+def opened_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fresh process takes ten seconds to start: most tests run what it runs in their own."""
+
+    def check(folder: Path, expected: Any) -> Reloaded:
+        answer = reload.main(folder, expected)
+        for name, reason in answer.pop("failed"):
+            raise StudioError("publish.reload_failed", check=name, reason=reason)
+        return Reloaded(**answer)
+
+    monkeypatch.setattr(proof, "check_reload", check)
 
 
 def proved(files: ModelFiles, out: Path, **how: Any) -> dict[str, Any]:
@@ -104,6 +118,7 @@ def test_a_language_model_among_pictures_is_merged_where_it_lies(tmp_path) -> No
     assert (merged - unmerged).abs().max() < 1e-4
 
 
+@pytest.mark.usefixtures("opened_here")
 def test_gemma_3n_is_merged_too(tmp_path) -> None:
     from transformers import Gemma3nTextConfig
 
@@ -120,6 +135,7 @@ def test_gemma_3n_is_merged_too(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("dora", [False, True], ids=["lora", "dora"])
+@pytest.mark.usefixtures("opened_here")
 def test_a_run_in_four_bits_is_merged_into_the_base_as_it_was(tmp_path, dora) -> None:
     bitsandbytes = pytest.importorskip("bitsandbytes")
     base = build_tiny(tmp_path / "base")
@@ -156,6 +172,7 @@ def grown(tmp_path_factory) -> ModelFiles:
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+@pytest.mark.usefixtures("opened_here")
 def test_new_rows_are_written_as_they_were_trained(grown, tmp_path, dtype) -> None:
     checks = proved(grown, tmp_path / "out", dtype=dtype, towards_base=0.5)
     assert (checks["reload"]["rows"], checks["tensors"]["tables"]) == (576, 2)
@@ -205,6 +222,7 @@ def refused(merged: tuple[ModelFiles, Path, Settings], folder: Path, **changed: 
     return caught.value
 
 
+@pytest.mark.usefixtures("opened_here")
 def test_a_whole_folder_passes_again_and_its_copy_without_a_record_does_not(merged, tmp_path) -> None:
     files, out, settings = merged
     before = {path.name: path.read_bytes() for path in out.iterdir()}
@@ -249,6 +267,7 @@ def retemplate(folder: Path) -> None:
     ],
     ids=["bit", "template", "special", "config", "generation", "file"],
 )
+@pytest.mark.usefixtures("opened_here")
 def test_the_failed_check_is_named(merged, tmp_path, change, check, reason) -> None:
     folder = shutil.copytree(merged[1], tmp_path / "copy")
     change(folder)
@@ -282,9 +301,8 @@ def test_a_base_that_changed_since_the_training_is_refused(merged, tmp_path) -> 
         (files.folder / "model.safetensors").write_bytes(kept)
 
 
+@pytest.mark.usefixtures("opened_here")
 def test_a_large_model_is_not_held_in_fp32(merged, monkeypatch) -> None:
-    from studio.publish import proof
-
     files, out, settings = merged
     monkeypatch.setattr(proof, "LARGEST", 1000)
     found = verify_folder(files, out, TEXTS, settings=settings, measure=same, **QUIET)
@@ -293,6 +311,7 @@ def test_a_large_model_is_not_held_in_fp32(merged, monkeypatch) -> None:
     assert skipped["parameters"] > 1000
 
 
+@pytest.mark.usefixtures("opened_here")
 def test_logits_that_differ_are_found(merged, monkeypatch) -> None:
     from studio.models import load
 
