@@ -62,8 +62,8 @@ def merge_run(
         measure: As :func:`studio.publish.proof.prove`.
 
     Returns:
-        ``out, files, bytes, card, dtype, towards_base, tensors_checked, bits_per_byte_before, bits_per_byte_after, checks,
-        seconds``.
+        ``out, files, bytes, card, dtype, towards_base, tensors_checked, bits_per_byte_before, bits_per_byte_after,
+        checks, seconds``.
 
     Raises:
         StudioError: As :func:`studio.publish.merge.merge` and :func:`studio.publish.proof.prove`;
