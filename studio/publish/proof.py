@@ -152,7 +152,7 @@ def _logits(files: ModelFiles, texts: Sequence[str], towards_base: float) -> dic
     parameters = sum(entry.count for entry in entries)
     if parameters > LARGEST:
         return {"skipped": "larger", "parameters": parameters, "largest": LARGEST}
-    if 6 * parameters > virtual_memory().available:  # four bytes for each, and what the answers need
+    if 10 * parameters > virtual_memory().available:  # eight bytes for each, and what the answers need
         return {"skipped": "memory", "parameters": parameters}
     import torch
 

@@ -52,7 +52,7 @@ def test_starter_is_merged_and_proved(files, tmp_path) -> None:
     assert result["tensors_checked"] == 272
     assert result["bits_per_byte_after"] == pytest.approx(result["bits_per_byte_before"], rel=0.005)
     checks = result["checks"]
-    assert 0 < checks["logits"]["difference"] < 1e-5 * checks["logits"]["largest"]
+    assert 0 < checks["logits"]["difference"] < 1e-4
     assert checks["logits"]["parameters"] > 134_000_000
     assert checks["top1"]["agreement"] > 0.95
     assert checks["reload"]["rows"] == 49_152
