@@ -12,6 +12,7 @@ from studio.commands import (
     evaluation,
     history,
     jobs,
+    merging,
     models,
     owner,
     prices,
@@ -36,7 +37,9 @@ app.command()(models.fertility)
 app.command()(models.bits)
 app.command()(models.chat)
 app.command()(prompts.prompts)
-app.command()(models.merge)
+app.command()(merging.merge)
+app.command()(merging.verify)
+app.command()(merging.towards)
 app.command()(adapter.pack)
 app.command()(runs.run)
 app.command()(runs.estimate)

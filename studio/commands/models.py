@@ -1,4 +1,4 @@
-"""``models fetch | list | code``, ``fertility``, ``bits``, ``chat``, ``merge``: what can be asked of a model."""
+"""``models fetch | list | code``, ``fertility``, ``bits``, ``chat``: what can be asked of a model."""
 
 from __future__ import annotations
 
@@ -132,18 +132,3 @@ def chat(
             },
             found.text,
         )
-
-
-def merge(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="run:ID, or the ID alone.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder to write; it must not exist or be empty.")],
-    detach: Detach = False,
-    json: Json = False,
-    workspace: Workspace = None,
-    language: Language = None,
-) -> None:
-    """Merge a run into a folder that plain transformers opens, and prove it."""
-    with speaking(json, workspace, language) as speech:
-        reference = run if ":" in run else f"run:{run}"
-        job = models.start_merge(speech.studio, reference, out.expanduser().resolve())
-        speech.tell(speech.follow(job, detach=detach))

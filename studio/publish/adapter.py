@@ -1,11 +1,11 @@
-"""A LoRA adapter as the merge needs it: for each tensor of the base, the two factors and their scale."""
+"""A LoRA or DoRA adapter as the merge needs it: for each weight the factors, their scale and maybe lengths of rows."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from studio.publish.shards import Shard, read_shard
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 
-_KEY = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
+_KEY = re.compile(
+    r"base_model\.model\.(?P<module>.+)\.lora_(?P<part>A\.weight|B\.weight|magnitude_vector)(?:\.weight)?"
+)
+_DOWN, _UP, _MAGNITUDE = "A.weight", "B.weight", "magnitude_vector"
 
 # Whatever here is on changes more than W + scale * B @ A, or the base itself; merging it as plain LoRA would be wrong.
 _OTHER_METHODS = (
-    "use_dora",
     "modules_to_save",
     "trainable_token_indices",
     "fan_in_fan_out",
@@ -34,24 +36,27 @@ _OTHER_METHODS = (
     "kasa_config",
     "monteclora_config",
 )
+_WRAPPERS = frozenset(("model", "language_model", "text_model", "transformer"))
 _PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal")
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What an adapter adds to one weight of shape ``(out, in)``: ``scale * B @ A``.
+    """What an adapter makes of one weight of shape ``(out, in)``: ``W + scale * B @ A``.
 
-    `down` is the key of A ``(rank, in)`` and `up` that of B ``(out, rank)`` in the adapter file.
+    `down` is the key of A ``(rank, in)`` and `up` that of B ``(out, rank)`` in the adapter file. `magnitude` is
+    that of DoRA's vector ``(out,)``, the length that each row of the sum is brought to; None for plain LoRA.
     """
 
     down: str
     up: str
     scale: float
+    magnitude: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """An adapter on disk: its one weight file, and its updates under the names of the base's tensors."""
+    """An adapter on disk: its one weight file, and its updates by the names that weights have in the loaded model."""
 
     shard: Shard
     updates: Mapping[str, Update]
@@ -83,7 +88,7 @@ def read_adapter(folder: Path) -> Adapter:
         match = _KEY.fullmatch(key)
         if match is None:
             raise StudioError("publish.adapter_unsupported", feature=key)
-        modules.setdefault(match["module"], {})[match["side"]] = key
+        modules.setdefault(match["module"], {})[match["part"]] = key
     if not modules:
         raise StudioError("publish.adapter_broken", key=WEIGHTS)
     return Adapter(
@@ -106,14 +111,19 @@ def _refuse_other_methods(config: Mapping[str, Any]) -> None:
 
 
 def _update(module: str, keys: Mapping[str, str], shard: Shard, config: Mapping[str, Any]) -> Update:
-    if set(keys) != {"A", "B"}:
+    wanted = {_DOWN, _UP, _MAGNITUDE} if config.get("use_dora") else {_DOWN, _UP}
+    if set(keys) != wanted:
         raise StudioError("publish.adapter_broken", key=next(iter(keys.values())))
     rank = int(_by_pattern(config.get("rank_pattern"), module, config["r"]))
     alpha = float(_by_pattern(config.get("alpha_pattern"), module, config["lora_alpha"]))
-    down, up = shard.entries[keys["A"]].shape, shard.entries[keys["B"]].shape
+    down, up = shard.entries[keys[_DOWN]].shape, shard.entries[keys[_UP]].shape
     if len(down) != 2 or len(up) != 2 or down[0] != rank or up[1] != rank:
-        raise StudioError("publish.adapter_broken", key=keys["A"])
-    return Update(keys["A"], keys["B"], alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank)
+        raise StudioError("publish.adapter_broken", key=keys[_DOWN])
+    magnitude = keys.get(_MAGNITUDE)
+    if magnitude is not None and shard.entries[magnitude].shape != up[:1]:
+        raise StudioError("publish.adapter_broken", key=magnitude)
+    scale = alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank
+    return Update(keys[_DOWN], keys[_UP], scale, magnitude)
 
 
 def _by_pattern(patterns: Mapping[str, float] | None, module: str, default: float) -> float:
@@ -122,3 +132,18 @@ def _by_pattern(patterns: Mapping[str, float] | None, module: str, default: floa
         if re.match(rf"(.*\.)?({pattern})$", module):
             return value
     return default
+
+
+def find_tensor(name: str, names: Iterable[str]) -> str | None:
+    """The one of `names` that a file gives the tensor which the loaded model calls `name`; None if none or several.
+
+    A language model inside a larger one moves when it is loaded: Gemma-3 with pictures calls
+    ``language_model.model.layers.0`` on disk ``model.language_model.layers.0`` in memory, and checkpoints of a bare
+    body lack the ``model.`` before it.
+    """
+    found = [each for each in names if each == name] or [each for each in names if _bare(each) == _bare(name)]
+    return found[0] if len(found) == 1 else None
+
+
+def _bare(name: str) -> tuple[str, ...]:
+    return tuple(part for part in name.split(".") if part not in _WRAPPERS)

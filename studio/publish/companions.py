@@ -6,8 +6,11 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+Dtype = Literal["bfloat16", "float16", "float32"]
+
+_MODEL = ("generation_config.json", "preprocessor_config.json", "processor_config.json")
 _TERMS = ("LICENSE*", "NOTICE*", "USE_POLICY*", "*TERMS*")
 _TOKENIZER = (
     "tokenizer.json",
@@ -20,8 +23,6 @@ _TOKENIZER = (
     "chat_template.jinja",
     "chat_template.json",
     "additional_chat_templates/*",
-    "preprocessor_config.json",
-    "processor_config.json",
 )
 # They tell how the base's weights were stored or where it lay; neither is true of the new folder.
 _MARKS = ("quantization_config", "_name_or_path", "gguf_file")
@@ -31,7 +32,7 @@ def write_companions(base: Path, tokenizer: Path, folder: Path, config: Mapping[
     """Fill `folder` with everything but weights.
 
     Args:
-        base: Gives the generation config and the terms.
+        base: Gives the generation config, how pictures are prepared, and the terms.
         tokenizer: Gives the tokenizer with its chat template.
         folder: The new model.
         config: Of the base; written with `dtype` and without marks of quantisation.
@@ -39,8 +40,9 @@ def write_companions(base: Path, tokenizer: Path, folder: Path, config: Mapping[
     """
     kept = {key: value for key, value in config.items() if key not in _MARKS}
     write_json(folder / "config.json", {"dtype": dtype} | _with_dtype(kept, dtype))
-    if (base / "generation_config.json").is_file():
-        shutil.copyfile(base / "generation_config.json", folder / "generation_config.json")
+    for name in _MODEL:
+        if (base / name).is_file():
+            shutil.copyfile(base / name, folder / name)
     write_texts(base, tokenizer, folder)
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
 from studio.models.files import ModelFiles, read_config
-from studio.models.new_rows import NewRows, grow, table_length
+from studio.models.new_rows import NewRows
 from studio.models.source import Origin, read_source, write_source
 from studio.models.weights import INDEX, weight_files
 from studio.publish.companions import write_companions
@@ -27,12 +25,11 @@ from studio.publish.shards import (
     tensor_in,
     write_shard,
 )
+from studio.publish.tables import Tables, find_tables, lengthened
 from studio.publish.verify import check_reload
 from studio.tokenizer.rows import check_base, load_rows
 from studio.tokenizer.vocabulary import Vocabulary, read_vocabulary
 
-_EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight")
-_HEADS = ("lm_head.weight", "embed_out.weight")
 _COPYING = 0.8  # share of the progress; the rest is opening the folder with transformers alone
 
 Layout = dict[str, tuple[str, tuple[int, ...]]]
@@ -96,20 +93,19 @@ def write_expanded(
         StudioError: ``rows.*``, ``publish.base_quantised``, ``disk.too_small`` or ``job.stopped``.
     """
     shards = tuple(read_shard(path) for path in weight_files(base))
-    tables = _tables(shards, rows)
-    length = table_length(min(_rows(shards, tables)), int(rows.ids.max()) + 1)
-    layouts = [_layout(shard, tables, length) for shard in shards]
+    tables = find_tables(shards, rows)
+    layouts = [_layout(shard, tables) for shard in shards]
     sizes = [sum(size_of(*each) for each in layout.values()) for layout in layouts]
     check_space(folder, sum(sizes))
     for place, (shard, layout) in enumerate(zip(shards, layouts, strict=True), start=1):
-        write_shard(folder / shard.path.name, layout, _blocks(shard, tables, rows.ids, length, stopping))
+        write_shard(folder / shard.path.name, layout, _blocks(shard, tables, stopping))
         progress(sum(sizes[:place]) / sum(sizes))
     if (base / INDEX).is_file():
         write_index(shards, folder, sum(sizes))
-    code = next(layout[name][0] for layout in layouts for name in layout if name in tables)
-    config = _lengthened(read_config(base), length)
+    code = next(layout[name][0] for layout in layouts for name in layout if name in tables.rows)
+    config = lengthened(read_config(base), tables.length)
     write_companions(base, tokenizer, folder, config, str(DTYPES[code]).removeprefix("torch."))
-    return length, sum(sizes)
+    return tables.length, sum(sizes)
 
 
 def _sign(files: ModelFiles, out: Path, folder: Path, vocabulary: Vocabulary) -> None:
@@ -125,50 +121,16 @@ def _sign(files: ModelFiles, out: Path, folder: Path, vocabulary: Vocabulary) ->
     )
 
 
-def _tables(shards: tuple[Shard, ...], rows: NewRows) -> dict[str, torch.Tensor]:
-    """New rows by the name of the tensor they go to; a head stored beside its tied embedding gets the same ones."""
-    found: dict[str, torch.Tensor] = {}
-    for shard in shards:
-        for name, entry in shard.entries.items():
-            if not name.endswith((*_EMBEDDINGS, *_HEADS)):
-                continue
-            if entry.dtype not in DTYPES:
-                raise StudioError("publish.base_quantised", dtype=entry.dtype)
-            if entry.shape[1:] != rows.input.shape[1:]:
-                raise StudioError("rows.other_shape", width=rows.input.shape[1], expected=entry.shape[-1])
-            found[name] = rows.input if name.endswith(_EMBEDDINGS) or rows.output is None else rows.output
-    if not any(name.endswith(_EMBEDDINGS) for name in found):
-        raise StudioError("rows.no_table")
-    return found
+def _layout(shard: Shard, tables: Tables) -> Layout:
+    return {name: (entry.dtype, tables.shape(name, entry.shape)) for name, entry in shard.entries.items()}
 
 
-def _rows(shards: tuple[Shard, ...], tables: Mapping[str, torch.Tensor]) -> list[int]:
-    return [shard.entries[name].shape[0] for shard in shards for name in shard.entries if name in tables]
-
-
-def _layout(shard: Shard, tables: Mapping[str, torch.Tensor], length: int) -> Layout:
-    return {
-        name: (entry.dtype, (length, *entry.shape[1:]) if name in tables else entry.shape)
-        for name, entry in shard.entries.items()
-    }
-
-
-def _blocks(
-    shard: Shard, tables: Mapping[str, torch.Tensor], ids: torch.Tensor, length: int, stopping: Stopping
-) -> Iterator[memoryview]:
+def _blocks(shard: Shard, tables: Tables, stopping: Stopping) -> Iterator[memoryview]:
     weights = map_file(shard.path)
     for name, entry in shard.entries.items():
         if stopping():
             raise StudioError("job.stopped")
-        if name in tables:
-            yield bytes_of(grow(tensor_in(weights, entry), ids, tables[name], length))
+        if name in tables.rows:
+            yield bytes_of(tables.grown(name, tensor_in(weights, entry)))
         else:
             yield from slices(weights, entry)
-
-
-def _lengthened(config: dict[str, Any], length: int) -> dict[str, Any]:
-    """`config` for tables of `length` rows; a multimodal one names it for its language part."""
-    inner = config.get("text_config")
-    if isinstance(inner, dict):
-        config = {**config, "text_config": {**inner, "vocab_size": length}}
-    return {**config, "vocab_size": length} if "vocab_size" in config or inner is None else config

@@ -1,35 +1,40 @@
-"""Merging: a base and its LoRA adapter become one ordinary model folder, a tensor at a time.
+"""Merging: a base and its adapter become one ordinary model folder, a tensor at a time.
 
-A merged weight is ``(W.float() + scale * (B.float() @ A.float())).to(dtype)``. The product is always taken over whole
-matrices: in blocks, torch may sum in another order and move the last bit. Sum and cast round each value by itself, so
-they run over blocks that stay in the processor's cache. At most, the process holds four bytes for each value of the
-largest adapted matrix; the files are mapped, not read.
+A merged weight is ``(W.float() + (1 - t) * scale * (B.float() @ A.float())).to(dtype)``, where `t` is how far it is
+taken back towards the base; for DoRA it is ``W + (1 - t) * (length / |W'| * W' - W)`` with ``W' = W + scale * B @ A``,
+row by row. The product is always taken over whole matrices: in blocks, torch may sum in another order and move the
+last bit. Sum and cast round each value by itself, so they run over blocks that stay in the processor's cache. At most,
+the process holds four bytes for each value of the largest adapted matrix, or one grown table; files are mapped, not
+read.
+
+New rows are written as they were trained whatever `t` is: the base has no such rows to go towards, and the tokens that
+they stand for have no other. The same holds for the rows of old tokens that a run with ``rows: all`` trained.
 """
 
 from __future__ import annotations
 
-import mmap
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
 from studio.models.files import read_config
+from studio.models.new_rows import read_rows
 from studio.models.weights import INDEX, weight_files
-from studio.publish.adapter import Adapter, Update, read_adapter
-from studio.publish.companions import write_companions, write_json
+from studio.publish.adapter import Adapter, Update, find_tensor, read_adapter
+from studio.publish.blocks import Blocks
+from studio.publish.companions import Dtype, write_companions, write_json
 from studio.publish.shards import (
     DTYPES,
     SIZES,
     Entry,
     Shard,
-    bytes_of,
     map_file,
     read_shard,
     size_of,
@@ -37,11 +42,10 @@ from studio.publish.shards import (
     tensor_in,
     write_shard,
 )
+from studio.publish.strength import check_towards
+from studio.publish.tables import NONE, Tables, find_tables, lengthened
 
-Dtype = Literal["bfloat16", "float16", "float32"]
 CODES: dict[Dtype, str] = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
-
-_BLOCK = 1 << 20  # values summed and cast at a time: 4 MB in fp32, which fits the cache of every recent processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,19 @@ class _Plan:
 
     shards: tuple[Shard, ...]
     adapter: Adapter
+    updates: Mapping[str, Update]
+    tables: Tables
     dtype: Dtype
     config: Mapping[str, Any]
+
+    def layout(self, shard: Shard) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """Name, dtype and shape of each tensor of a new file."""
+        kept = {
+            name: (CODES[self.dtype] if entry.dtype in DTYPES else entry.dtype, self.tables.shape(name, entry.shape))
+            for name, entry in shard.entries.items()
+        }
+        # Wider types first, so that every tensor starts where its type may start; equal ones keep the base's order.
+        return dict(sorted(kept.items(), key=lambda item: -SIZES[item[1][0]]))
 
 
 def merge(
@@ -69,7 +84,9 @@ def merge(
     adapter: Path,
     out: Path,
     *,
+    rows: Path | None = None,
     dtype: Dtype = "bfloat16",
+    towards_base: float = 0.0,
     tokenizer: Path | None = None,
     progress: Progress,
     stopping: Stopping,
@@ -78,9 +95,11 @@ def merge(
 
     Args:
         base: Model folder with unquantised safetensors, in one file or several; the new one keeps their names.
-        adapter: PEFT LoRA adapter trained on that base.
+        adapter: PEFT LoRA or DoRA adapter trained on that base.
         out: New folder; may exist only if it is empty.
+        rows: The run's ``new_rows.safetensors``, if it has a vocabulary of its own.
         dtype: Of all floating-point tensors that are written; others stay as they are.
+        towards_base: Share of the way back to the base, from 0, the run as it was trained, to less than 1.
         tokenizer: Folder with the tokenizer files, if they are not in `base`.
         progress: Told the share of bytes written.
         stopping: Asked before every tensor.
@@ -89,12 +108,14 @@ def merge(
         StudioError: ``publish.out_exists``, ``disk.too_small`` (`needed`, `free` in bytes), ``job.stopped``; what
             :func:`studio.models.weights.weight_files` and :func:`studio.models.files.read_config` raise for the base;
             ``publish.base_quantised``, ``publish.no_adapter``, ``publish.adapter_broken``,
-            ``publish.adapter_unsupported``, ``publish.adapter_of_another_base``.
+            ``publish.adapter_unsupported``, ``publish.adapter_of_another_base``, ``publish.overflows_fp16``,
+            ``publish.towards_out_of_range``, ``rows.*``.
     """
     with incoming(out) as folder:
         result = write_merged(
-            base, adapter, folder, dtype=dtype, tokenizer=tokenizer, progress=progress, stopping=stopping
-        )
+            base, adapter, folder, rows=rows, dtype=dtype, towards_base=towards_base, tokenizer=tokenizer,
+            progress=progress, stopping=stopping,
+        )  # fmt: skip
     return MergeResult(out, result.files, result.bytes, result.tensors)
 
 
@@ -125,23 +146,26 @@ def write_merged(
     adapter: Path,
     folder: Path,
     *,
+    rows: Path | None = None,
     dtype: Dtype = "bfloat16",
+    towards_base: float = 0.0,
     tokenizer: Path | None = None,
     progress: Progress,
     stopping: Stopping,
 ) -> MergeResult:
     """Write the files of a merged model into the empty `folder`; arguments and errors as in :func:`merge`."""
-    plan = _plan(base, adapter, dtype)
-    total = sum(_bytes(shard, plan.dtype) for shard in plan.shards)
+    check_towards(towards_base)
+    plan = _plan(base, adapter, rows, dtype)
+    total = sum(_bytes(plan, shard) for shard in plan.shards)
     check_space(folder, total)
-    factors, product = map_file(plan.adapter.shard.path), _buffer(plan)
+    blocks = _blocks(plan, 1.0 - towards_base)
     done = 0
     with _one_thread():
         for shard in plan.shards:
-            layout = _layout(shard, plan.dtype)
-            blocks = _blocks(plan, shard, tuple(layout), factors, product, stopping)
-            write_shard(folder / shard.path.name, layout, _counted(blocks, done, total, progress))
-            done += _bytes(shard, plan.dtype)
+            layout = plan.layout(shard)
+            parts = _parts(plan, shard, tuple(layout), blocks, stopping)
+            write_shard(folder / shard.path.name, layout, _counted(parts, done, total, progress))
+            done += _bytes(plan, shard)
     if (base / INDEX).is_file():
         write_index(plan.shards, folder, total)
     write_companions(base, tokenizer or base, folder, plan.config, dtype)
@@ -162,7 +186,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _plan(base: Path, adapter: Path, dtype: Dtype) -> _Plan:
+def _plan(base: Path, adapter: Path, rows: Path | None, dtype: Dtype) -> _Plan:
     shards = tuple(read_shard(path) for path in weight_files(base))
     config = read_config(base)
     entries = {name: entry for shard in shards for name, entry in shard.entries.items()}
@@ -170,19 +194,29 @@ def _plan(base: Path, adapter: Path, dtype: Dtype) -> _Plan:
     if strange is not None:
         raise StudioError("publish.base_quantised", dtype=strange)
     lora = read_adapter(adapter)
-    for name, update in lora.updates.items():
+    updates = {}
+    for wanted, update in lora.updates.items():
+        name = find_tensor(wanted, entries) or wanted
         _check_fit(name, update, lora, entries.get(name), config)
-    return _Plan(shards, lora, dtype, config)
+        updates[name] = update
+    tables = NONE if rows is None else find_tables(shards, read_rows(rows)[0])
+    for name in tables.rows:
+        if name in updates:  # its product has the length of the old table, or of the new one: none that both have
+            raise StudioError("publish.adapter_unsupported", feature=name)
+    return _Plan(
+        shards, lora, updates, tables, dtype, lengthened(config, tables.length) if rows is not None else config
+    )
 
 
 def _check_fit(name: str, update: Update, lora: Adapter, entry: Entry | None, config: Mapping[str, Any]) -> None:
     if name == "lm_head.weight" and (entry is None or _tied(config)):
         # The head is the embedding: a change to one of them only has no place in the files.
         raise StudioError("publish.adapter_unsupported", feature="lm_head")
-    down, up = lora.shard.entries[update.down], lora.shard.entries[update.up]
+    keys = [key for key in (update.down, update.up, update.magnitude) if key is not None]
+    down, up, *others = (lora.shard.entries[key] for key in keys)
     if entry is None or entry.shape != (up.shape[0], down.shape[1]):
         raise StudioError("publish.adapter_of_another_base", key=name)
-    for each in (entry, down, up):
+    for each in (entry, down, up, *others):
         if each.dtype not in DTYPES:
             raise StudioError("publish.base_quantised", dtype=each.dtype)
 
@@ -192,17 +226,8 @@ def _tied(config: Mapping[str, Any]) -> bool:
     return bool(config.get("tie_word_embeddings", inner.get("tie_word_embeddings", False)))
 
 
-def _layout(shard: Shard, dtype: Dtype) -> dict[str, tuple[str, tuple[int, ...]]]:
-    kept = {
-        name: (CODES[dtype] if entry.dtype in DTYPES else entry.dtype, entry.shape)
-        for name, entry in shard.entries.items()
-    }
-    # Wider types first, so that every tensor starts where its type may start; equal ones keep the base's order.
-    return dict(sorted(kept.items(), key=lambda item: -SIZES[item[1][0]]))
-
-
-def _bytes(shard: Shard, dtype: Dtype) -> int:
-    return sum(size_of(code, shape) for code, shape in _layout(shard, dtype).values())
+def _bytes(plan: _Plan, shard: Shard) -> int:
+    return sum(size_of(code, shape) for code, shape in plan.layout(shard).values())
 
 
 def _counted(blocks: Iterator[memoryview], done: int, total: int, progress: Progress) -> Iterator[memoryview]:
@@ -212,38 +237,29 @@ def _counted(blocks: Iterator[memoryview], done: int, total: int, progress: Prog
         progress(done / total, "progress.merge.weights")
 
 
-def _blocks(
-    plan: _Plan, shard: Shard, names: tuple[str, ...], factors: mmap.mmap, product: torch.Tensor, stopping: Stopping
+def _parts(
+    plan: _Plan, shard: Shard, names: tuple[str, ...], blocks: Blocks, stopping: Stopping
 ) -> Iterator[memoryview]:
     weights = map_file(shard.path)
     for name in names:
         if stopping():
             raise StudioError("job.stopped")
-        entry, update = shard.entries[name], plan.adapter.updates.get(name)
+        entry, update = shard.entries[name], plan.updates.get(name)
         if update is not None:
-            yield from _adapted(plan, tensor_in(weights, entry), update, factors, product)
+            yield from blocks.adapted(name, tensor_in(weights, entry), update)
+        elif name in plan.tables.rows:
+            # Cast before it grows: a merge in fp32 keeps the rows as they were trained, on a base in bf16 too.
+            yield from blocks.cast(name, plan.tables.grown(name, tensor_in(weights, entry).to(blocks.dtype)))
         elif entry.dtype == CODES[plan.dtype] or entry.dtype not in DTYPES or entry.count == 0:
             yield from slices(weights, entry)
         else:
-            for part in tensor_in(weights, entry).reshape(-1).split(_BLOCK):
-                yield bytes_of(part.to(getattr(torch, plan.dtype)))
+            yield from blocks.cast(name, tensor_in(weights, entry))
 
 
-def _adapted(
-    plan: _Plan, weight: torch.Tensor, update: Update, factors: mmap.mmap, product: torch.Tensor
-) -> Iterator[memoryview]:
-    down = tensor_in(factors, plan.adapter.shard.entries[update.down])
-    up = tensor_in(factors, plan.adapter.shard.entries[update.up])
-    delta = torch.matmul(up.float(), down.float(), out=product[: weight.numel()].view(weight.shape))
-    rows = max(1, _BLOCK // weight.shape[1])
-    for old, part in zip(weight.split(rows), delta.split(rows), strict=True):
-        yield bytes_of(part.mul_(update.scale).add_(old.float()).to(getattr(torch, plan.dtype)))
-
-
-def _buffer(plan: _Plan) -> torch.Tensor:
-    # One for all products: fresh memory for each made the kernel hand out pages for longer than the product took.
-    entries = [shard.entries[name] for shard in plan.shards for name in plan.adapter.updates if name in shard.entries]
-    return torch.empty(max(entry.count for entry in entries), dtype=torch.float32)
+def _blocks(plan: _Plan, added: float) -> Blocks:
+    entries = [shard.entries[name] for shard in plan.shards for name in plan.updates if name in shard.entries]
+    product = torch.empty(max(entry.count for entry in entries), dtype=torch.float32)
+    return Blocks(plan.adapter, map_file(plan.adapter.shard.path), product, getattr(torch, plan.dtype), added)
 
 
 def check_space(folder: Path, weights: int) -> None:

@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
+from studio.models.files import read_config
 from studio.publish import facts as known
 from studio.publish.card import Figures
 from studio.publish.card_edits import Put, put_card
+from studio.publish.companions import Dtype
 from studio.publish.merge import incoming, write_merged
-from studio.publish.record import RECORD, write_record
-from studio.publish.verify import check_bits, check_reload, check_tensors
+from studio.publish.proof import Measure, check_origin, prove
+from studio.publish.record import RECORD, check_merged, check_record, write_record
 from studio.settings import Settings
 
 if TYPE_CHECKING:
     from studio.models.files import ModelFiles
 
-BITS_LIMIT = 0.005  # share; rounding a correct merge to bf16 moves bits per byte by a tenth of that
-_SHARES = {"merge": 0.25, "tensors": 0.35, "reload": 0.5, "before": 0.72, "after": 0.95}  # of the job, when each ends
-
-
-class Measured(Protocol):
-    """Bits per byte of a model, and on how many bytes."""
-
-    @property
-    def bits_per_byte(self) -> float: ...
-    @property
-    def bytes(self) -> int: ...
-
-
-class Measure(Protocol):
-    """Measures the model that `files` name, as the chat would load it."""
-
-    def __call__(
-        self, files: ModelFiles, texts: Sequence[str], *, progress: Progress, stopping: Stopping
-    ) -> Measured: ...
+_SHARES = {"base": 0.05, "merge": 0.3, "proof": 0.97}  # of the job, when each ends
+# What a check of a finished folder failed with, and the check's name.
+_FAILURES = {
+    "publish.verify_failed": "tensors",
+    "publish.logits_differ": "logits",
+    "publish.reload_failed": "reload",
+    "publish.bits_differ": "bits_per_byte",
+    "publish.changed_since": "files",
+}
 
 
 def merge_run(
@@ -50,6 +38,8 @@ def merge_run(
     out: Path,
     texts: Sequence[str],
     *,
+    dtype: Dtype = "bfloat16",
+    towards_base: float = 0.0,
     settings: Settings,
     progress: Progress,
     stopping: Stopping,
@@ -64,118 +54,115 @@ def merge_run(
         files: The run's model: base, tokenizer and adapter.
         out: New folder.
         texts: Held-out Persian lines, each a document, for the bits per byte before and after.
+        dtype: Of the new weights.
+        towards_base: How far back to the base, as :func:`studio.publish.merge.merge`.
         settings: Where runs and datasets lie, for the card.
         progress: Told the share of the whole job.
         stopping: Asked throughout.
-        measure: Measures bits per byte; by default with the model on the best device there is.
+        measure: As :func:`studio.publish.proof.prove`.
 
     Returns:
-        ``out, files, bytes, tensors_checked, bits_per_byte_before, bits_per_byte_after, seconds``.
+        ``out, files, bytes, card, dtype, towards_base, tensors_checked, bits_per_byte_before, bits_per_byte_after,
+        checks, seconds``.
 
     Raises:
-        StudioError: As :func:`studio.publish.merge.merge`; ``publish.verify_failed``, ``publish.reload_failed`` or
-            ``publish.bits_differ``; ``job.stopped``.
+        StudioError: As :func:`studio.publish.merge.merge` and :func:`studio.publish.proof.prove`;
+            ``publish.base_changed``; ``job.stopped``.
     """
     if files.adapter is None:
         raise StudioError("publish.nothing_to_merge", model=files.reference)
     started = time.monotonic()
-    with incoming(out) as folder, _grown(files, out, stopping) as base:
-        part = _part(progress, "merge")
+    progress(0.0, "progress.merge.base")
+    origin = check_origin(files, settings)
+    with incoming(out) as folder:
         merged = write_merged(
-            base, files.adapter, folder, tokenizer=files.tokenizer_folder, progress=part, stopping=stopping
-        )
-        template, figures = _prove(files, base, folder, texts, measure or _measure, progress, stopping)
-        progress(_SHARES["after"], "progress.merge.card")
-        card = _card(files, files.adapter, out.name, template, figures, folder, settings)
-        write_record(folder, "merged", files.reference, files.base, asdict(figures))
-        size = merged.bytes + sum((folder / name).stat().st_size for name in (*card.files, RECORD))
+            files.folder, files.adapter, folder, rows=files.rows, dtype=dtype, towards_base=towards_base,
+            tokenizer=files.tokenizer_folder, progress=_part(progress, "merge"), stopping=stopping,
+        )  # fmt: skip
+        checks = {"base": origin} | prove(
+            files, folder, texts, dtype=dtype, towards_base=towards_base, measure=measure,
+            progress=_part(progress, "proof"), stopping=stopping,
+        )  # fmt: skip
+        progress(_SHARES["proof"], "progress.merge.card")
+        card = _card(files, files.adapter, out.name, checks, folder, settings)
+        write_record(folder, "merged", files.reference, files.base, checks)
     return {
         "out": str(out),
         "files": sorted([*merged.files, *card.files, RECORD]),
-        "bytes": size,
+        "bytes": sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
         "card": card.state,
-        "tensors_checked": figures.tensors,
-        "bits_per_byte_before": figures.before,
-        "bits_per_byte_after": figures.after,
+        "dtype": dtype,
+        "towards_base": towards_base,
+        "tensors_checked": checks["tensors"]["tensors"],
+        "bits_per_byte_before": checks["bits_per_byte"]["before"],
+        "bits_per_byte_after": checks["bits_per_byte"]["after"],
+        "checks": checks,
         "seconds": round(time.monotonic() - started, 1),
     }
 
 
-@contextmanager
-def _grown(files: ModelFiles, out: Path, stopping: Stopping) -> Iterator[Path]:
-    """The folder of the base, for a run with a vocabulary one with the learned rows in its tables, gone afterwards."""
-    if files.rows is None:
-        yield files.folder
-        return
-    from studio.models.new_rows import read_rows
-    from studio.publish.expanded import write_expanded
-
-    rows, _ = read_rows(files.rows)
-    with TemporaryDirectory(prefix=".incoming-", dir=out.parent) as name:
-        write_expanded(
-            files.folder, files.tokenizer_folder, rows, Path(name), progress=lambda share: None, stopping=stopping
-        )
-        yield Path(name)
-
-
-def _prove(
+def verify_folder(
     files: ModelFiles,
-    base: Path,
     folder: Path,
     texts: Sequence[str],
-    measure: Measure,
+    *,
+    settings: Settings,
     progress: Progress,
     stopping: Stopping,
-) -> tuple[bool, Figures]:
-    """Whether the model has a chat template, and what the checks found; raises if one of them fails."""
-    part = _part(progress, "tensors")
-    assert files.adapter is not None, files
-    checked = check_tensors(base, files.adapter, folder, progress=part, stopping=stopping)
-    progress(_SHARES["tensors"], "progress.merge.reload")
-    reloaded = check_reload(folder)
-    before = measure(files, texts, progress=_part(progress, "before"), stopping=stopping)
-    result = replace(files, folder=folder, tokenizer_folder=folder, adapter=None, rows=None)
-    after = measure(result, texts, progress=_part(progress, "after"), stopping=stopping)
-    check_bits(before.bits_per_byte, after.bits_per_byte, BITS_LIMIT)
-    return reloaded.template, Figures(
-        before.bits_per_byte, after.bits_per_byte, before.bytes, checked.tensors, checked.adapted, BITS_LIMIT
-    )
+    measure: Measure | None = None,
+) -> dict[str, Any]:
+    """Check a folder that lies on disk again, with all that a merge is checked with; nothing is changed.
+
+    Its record says what it should be; a folder without one is taken for a whole merge in the dtype of its config.
+
+    Returns:
+        ``folder`` and ``checks``.
+
+    Raises:
+        StudioError: ``publish.not_verified`` naming the `check` (``tensors``, ``logits``, ``reload``,
+            ``bits_per_byte`` or ``files``) and the `reason`; ``publish.base_changed``, ``publish.of_another_run``,
+            ``publish.not_merged``, ``publish.nothing_to_merge``, ``model.*``, ``job.stopped``.
+    """
+    if files.adapter is None:
+        raise StudioError("publish.nothing_to_merge", model=files.reference)
+    record = check_merged(folder, files.reference)
+    made = {} if record is None else record.checks
+    dtype = str(made.get("dtype") or read_config(folder).get("dtype") or "bfloat16")
+    progress(0.0, "progress.merge.base")
+    origin = check_origin(files, settings)
+    try:
+        checks = {"base": origin} | prove(
+            files, folder, texts, dtype=dtype, towards_base=made.get("towards_base", 0.0), measure=measure,
+            progress=lambda share, note: progress(_SHARES["base"] + share * 0.9, note), stopping=stopping,
+        )  # fmt: skip
+        if record is not None:
+            check_record(folder)
+    except StudioError as error:
+        if error.code not in _FAILURES:
+            raise
+        reason = ", ".join(f"{value}" for key, value in error.details.items() if key != "folder")
+        raise StudioError(
+            "publish.not_verified", folder=folder.name, check=_FAILURES[error.code], reason=reason
+        ) from error
+    checks["files"] = {"skipped": "unknown"} if record is None else {"files": len(record.files)}
+    return {"folder": str(folder), "checks": checks}
 
 
 def _part(progress: Progress, part: str) -> Progress:
     ends = list(_SHARES)
-    place = ends.index(part)
-    start = _SHARES[ends[place - 1]] if place else 0.0
+    start = _SHARES[ends[ends.index(part) - 1]]
     return lambda share, note: progress(start + share * (_SHARES[part] - start), note)
 
 
-def _measure(files: ModelFiles, texts: Sequence[str], *, progress: Progress, stopping: Stopping) -> Measured:
-    from studio.evaluation.bits import bits_per_byte
-    from studio.models.files import document_start
-    from studio.models.load import load_adapted, load_base
-    from studio.models.tokenizer import load_tokenizer
-
-    gc.collect()  # the model measured before may still hang in a ring of references
-    progress(0.0, "progress.bits.load")
-    load = load_base if files.adapter is None else load_adapted
-    # Both as they will be used, in the chat's own precision: a bf16 forward already rounds away part of a light
-    # training's small updates, as the bf16 merge does. In fp32 the same correct merge stood 0.83% off, here 0.34%.
-    model, _ = load(files)
-    tokenizer = load_tokenizer(files.tokenizer_folder)
-    return bits_per_byte(
-        model,
-        lambda text: tokenizer.encode(text, add_special_tokens=False).ids,
-        texts,
-        document_start(files.folder),
-        progress=progress,
-        stopping=stopping,
-    )
-
-
 def _card(
-    files: ModelFiles, adapter: Path, name: str, template: bool, figures: Figures, folder: Path, settings: Settings
+    files: ModelFiles, adapter: Path, name: str, checks: Mapping[str, Any], folder: Path, settings: Settings
 ) -> Put:
-    facts = known.gather(
-        files, folder, name, settings, kind="merged", dtype="bfloat16", template=template, figures=figures
+    bits, tensors = checks["bits_per_byte"], checks["tensors"]
+    figures = Figures(
+        bits["before"], bits["after"], bits["bytes"], tensors["tensors"], tensors["adapted"], bits["limit"]
     )
+    facts = known.gather(
+        files, folder, name, settings, kind="merged", dtype=checks["dtype"],
+        template=checks["reload"]["template"], figures=figures,
+    )  # fmt: skip
     return put_card(folder, facts, known.run_folder(adapter, settings))

@@ -85,6 +85,21 @@ def check_record(folder: Path) -> Record:
     return record
 
 
+def check_merged(folder: Path, run: str) -> Record | None:
+    """The record of a folder that is a merge of `run` (a ``run:`` reference), or has no record; no file is read.
+
+    Raises:
+        StudioError: ``publish.not_merged`` for another kind of export; ``publish.of_another_run``;
+            ``publish.record_broken``.
+    """
+    record = read_record(folder)
+    if record is not None and record.kind != "merged":
+        raise StudioError("publish.not_merged", folder=folder.name, kind=record.kind)
+    if record is not None and record.run != run:
+        raise StudioError("publish.of_another_run", folder=folder.name, run=run, made=record.run)
+    return record
+
+
 def _names(folder: Path) -> list[str]:
     files = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
     return [name for name in files if name not in (RECORD, CARD)]

@@ -5,21 +5,27 @@ It runs in a process of its own and imports nothing of this studio, so that it m
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 NEW_TOKENS = 5
 SENTENCES = ("کتاب‌های ۱۲ دانش‌آموز، ۳۴۵ ریال!", "In 2024 we'd read 1,234 books.", "def f(x):\n\treturn x[10:]  # ok")
 
 
-def main(folder: Path) -> dict[str, Any]:
-    """Load `folder`, look at it from all sides, and answer five tokens."""
+# What a merge changes on purpose, or the library by itself; the number of rows is compared apart.
+_OTHERWISE = ("dtype", "torch_dtype", "_name_or_path", "quantization_config", "transformers_version", "vocab_size")
+
+
+def main(folder: Path, expected: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Load `folder`, look at it from all sides, hold it against `expected`, and answer five tokens."""
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model, loading = AutoModelForCausalLM.from_pretrained(
         folder, local_files_only=True, dtype="auto", output_loading_info=True
@@ -47,15 +53,64 @@ def main(folder: Path) -> dict[str, Any]:
     prompt, problem = render(tokenizer)
     expect("template", problem is None, str(problem))
     expect("prompt", max(tokenizer(prompt)["input_ids"]) < rows, prompt)
+    found = {**described(folder, tokenizer), "rows": rows}
+    for name, wanted in (expected or {}).items():
+        expect(name, wanted is None or plain(found[name]) == wanted, difference(wanted, plain(found[name])))
     return {
         "architecture": type(model).__name__,
         "rows": rows,
         "vocabulary": len(tokenizer),
         "tied": tied,
         "template": bool(tokenizer.chat_template),
+        "compared": list(expected or {}),
         "text": "" if failed else generate(model, tokenizer, prompt),
         "failed": failed,
     }
+
+
+def described(folder: Path, tokenizer: Any) -> dict[str, Any]:
+    """How `folder` is configured, and how `tokenizer` cuts and frames text; only what a merge must not change."""
+    prompt, problem = render(tokenizer)
+    try:
+        generation = GenerationConfig.from_pretrained(folder, local_files_only=True).to_dict()
+    except OSError:  # a folder without one
+        generation = None
+    special = {name: [token, tokenizer.convert_tokens_to_ids(token)] for name, token in named_tokens(tokenizer)}
+    return {
+        "tokens": hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode()).hexdigest(),
+        "special_tokens": special,
+        "ids": [tokenizer(text, add_special_tokens=False)["input_ids"] for text in SENTENCES],
+        "chat": [prompt, problem],
+        "base_config": without(AutoConfig.from_pretrained(folder, local_files_only=True).to_dict()),
+        "base_generation": without(generation),
+    }
+
+
+def named_tokens(tokenizer: Any) -> list[tuple[str, str]]:
+    """The special tokens that have a name, such as ``eos_token``."""
+    named = tokenizer.special_tokens_map.items()
+    return [(name, str(token)) for name, token in named if isinstance(token, str) and name.endswith("_token")]
+
+
+def without(config: Any) -> Any:
+    """`config` without what a merge may change, at every depth."""
+    if isinstance(config, dict):
+        return {key: without(value) for key, value in config.items() if key not in _OTHERWISE}
+    return config
+
+
+def plain(found: Any) -> Any:
+    """`found` as it comes out of JSON."""
+    return json.loads(json.dumps(found, default=str))
+
+
+def difference(wanted: Any, found: Any) -> str:
+    """The first place where two descriptions part."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        for key in [*wanted, *found]:
+            if wanted.get(key) != found.get(key):
+                return f"{key}: {difference(wanted.get(key), found.get(key))}"
+    return f"{str(wanted)[:100]} != {str(found)[:100]}"
 
 
 def differently_cut(tokenizer: Any, file: Path) -> list[str]:
@@ -100,4 +155,5 @@ def generate(model: Any, tokenizer: Any, prompt: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(Path(sys.argv[1])), ensure_ascii=False) + "\n")
+    seen = main(Path(sys.argv[1]), json.loads(sys.stdin.read() or "{}"))
+    sys.stdout.write(json.dumps(seen, ensure_ascii=False) + "\n")

@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
+from studio.publish import reload
+from studio.publish.recomputed import open_weights, recomputing
 
+READ = ("embed_tokens.weight", "wte.weight", "embed_in.weight")  # the names that families give the embedding
 RELOAD_SECONDS = 1800  # a 7B model read from a slow disk takes minutes; more than this is a machine that swaps
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Tensors compared: all of them, those the adapter changed, and those it must not have touched."""
+    """Tensors compared: all, those the adapter changed, those that stay as they were, and tables with new rows."""
 
     tensors: int
     adapted: int
     unchanged: int
+    tables: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What plain transformers saw: class, rows of the embedding, tokens of the tokenizer, five tokens of an answer."""
+    """What plain transformers saw: class, rows of the embedding, tokens of the tokenizer, five tokens of an answer.
+
+    `compared` names what was held against the base and the run's tokenizer.
+    """
 
     architecture: str
     rows: int
@@ -40,24 +44,7 @@ class Reloaded:
     tied: bool
     template: bool
     text: str
-
-
-class _Weights:
-    """All tensors of a folder by name, read one at a time."""
-
-    def __init__(self, stack: ExitStack, files: list[Path]) -> None:
-        self._files: dict[str, Any] = {}
-        for path in files:
-            opened = stack.enter_context(safe_open(path, framework="pt"))
-            self._files |= dict.fromkeys(opened.keys(), opened)
-
-    def __getitem__(self, name: str) -> torch.Tensor:
-        tensor: torch.Tensor = self._files[name].get_tensor(name)
-        return tensor
-
-    @property
-    def names(self) -> set[str]:
-        return set(self._files)
+    compared: tuple[str, ...] = ()
 
 
 def check_tensors(
@@ -65,104 +52,53 @@ def check_tensors(
     adapter: Path,
     merged: Path,
     *,
+    rows: Path | None = None,
     dtype: str = "bfloat16",
+    towards_base: float = 0.0,
     progress: Progress = lambda share, note: None,
     stopping: Stopping = lambda: False,
 ) -> Checked:
-    """Hold every tensor of `merged` bit for bit against its own computation from `base` and `adapter`.
+    """Hold every tensor of `merged` bit for bit against its own computation from `base`, `adapter` and `rows`.
 
-    An adapted weight must be ``(W.float() + scale * (B.float() @ A.float())).to(dtype)``; any other must have the
-    bytes of the base, after one cast where the base has another floating-point type. Torch computes on one thread;
-    with up to 32 it gave the same bits for every matrix at least 64 wide.
+    An adapted weight must be what `studio.publish.merge` says it is; a table must hold the base's rows and the new
+    ones by id, and the mean of the old where no token is; any other tensor must have the bytes of the base, after one
+    cast where the base has another floating-point type. Torch computes on one thread; with up to 32 it gave the same
+    bits for every matrix at least 64 wide.
 
     Raises:
         StudioError: ``publish.verify_failed`` with the `check` (``readable``, ``missing``, ``extra``, ``dtype``,
-            ``shape``, ``adapted``, ``unchanged`` or ``adapter``) and the `tensor`; ``job.stopped``.
+            ``shape``, ``finite``, ``adapted``, ``unchanged``, ``rows`` or ``adapter``) and the `tensor`;
+            ``job.stopped``.
     """
-    with ExitStack() as stack:
-        # Back to as many threads as before; with one, no sum depends on how many cores this machine has.
-        stack.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(1)
-        old, new = (stack.enter_context(_open(folder, "model")) for folder in (base, merged))
-        lora = stack.enter_context(_open(adapter, "adapter_model"))
-        pairs = _pairs(lora.names)
-        scales = _scales(json.loads((adapter / "adapter_config.json").read_text(encoding="utf8")), lora, pairs)
-        _same_names(old.names, new.names, pairs)
+    with (
+        recomputing(base, adapter, rows=rows, towards_base=towards_base) as wanted,
+        open_weights(merged, "model") as new,
+    ):
+        for check, names in (("missing", wanted.names - new.names), ("extra", new.names - wanted.names)):
+            if names:
+                raise StudioError("publish.verify_failed", check=check, tensor=min(names))
         target = getattr(torch, dtype)
         for number, name in enumerate(sorted(new.names)):
             if stopping():
                 raise StudioError("job.stopped")
             progress(number / len(new.names), "progress.merge.check_tensors")
-            if name in pairs:
-                _check_adapted(name, old[name], new[name], lora, pairs[name], scales[name], target)
-            else:
-                wanted = old[name].to(target) if old[name].is_floating_point() else old[name]
-                _check_bits(name, "unchanged", wanted, new[name])
-        return Checked(len(new.names), len(pairs), len(new.names) - len(pairs))
+            if name in wanted.tables:
+                _check_table(name, *wanted.table(name, target), new[name])
+                continue
+            expected = wanted[name]
+            if expected.is_floating_point():
+                expected = expected.to(target)
+            _check_bits(name, "adapted" if name in wanted.changes else "unchanged", expected, new[name])
+        changed = len(wanted.changes)
+        tables = len(wanted.tables)
+        return Checked(len(new.names), changed, len(new.names) - changed - tables, tables)
 
 
-@contextmanager
-def _open(folder: Path, stem: str) -> Iterator[_Weights]:
-    index = folder / f"{stem}.safetensors.index.json"
-    with ExitStack() as stack:
-        try:
-            single = {f"{stem}.safetensors"}
-            names = set(json.loads(index.read_bytes())["weight_map"].values()) if index.exists() else single
-            weights = _Weights(stack, [folder / name for name in sorted(names)])
-        except (SafetensorError, OSError, ValueError) as error:
-            raise StudioError("publish.verify_failed", check="readable", tensor=folder.name) from error
-        yield weights
-
-
-def _pairs(keys: set[str]) -> dict[str, tuple[str, str]]:
-    """Tensor of the base → keys of A and B; PEFT writes ``base_model.model.`` before the module's name."""
-    pairs = {}
-    for key in sorted(keys):
-        if key.endswith(".lora_A.weight"):
-            module = key.removeprefix("base_model.model.").removesuffix(".lora_A.weight")
-            pairs[module + ".weight"] = (key, key.replace(".lora_A.", ".lora_B."))
-    known = {key for pair in pairs.values() for key in pair}
-    if known != keys:
-        raise StudioError("publish.verify_failed", check="adapter", tensor=min(known ^ keys))
-    return pairs
-
-
-def _scales(config: Mapping[str, Any], lora: _Weights, pairs: Mapping[str, tuple[str, str]]) -> dict[str, float]:
-    # The rank is that of the matrices themselves. A pattern, a regular expression, ends at the module's last part and
-    # starts at one of its parts; the first that fits decides.
-    alphas: dict[str, float] = config.get("alpha_pattern") or {}
-    scales = {}
-    for name, (down, _) in pairs.items():
-        module = name.removesuffix(".weight")
-        fitting = (value for key, value in alphas.items() if re.fullmatch(f"(?:.+[.])?(?:{key})", module))
-        alpha = next(fitting, config["lora_alpha"])
-        rank = lora[down].shape[0]
-        scales[name] = alpha / (rank**0.5 if config.get("use_rslora") else rank)
-    return scales
-
-
-def _same_names(old: set[str], new: set[str], pairs: Mapping[str, object]) -> None:
-    for check, names in (("missing", old - new), ("extra", new - old), ("adapter", set(pairs) - old)):
-        if names:
-            raise StudioError("publish.verify_failed", check=check, tensor=min(names))
-
-
-def _check_adapted(
-    name: str,
-    old: torch.Tensor,
-    new: torch.Tensor,
-    lora: _Weights,
-    pair: tuple[str, str],
-    scale: float,
-    target: torch.dtype,
-) -> None:
-    down, up = (lora[key].to(torch.float32) for key in pair)
-    wanted = torch.matmul(up, down)
-    if wanted.shape != old.shape:
-        raise StudioError("publish.verify_failed", check="shape", tensor=name)
-    wanted *= scale
-    wanted += old.to(torch.float32)
-    _check_bits(name, "adapted", wanted.to(target), new)
+def _check_table(name: str, wanted: torch.Tensor, idle: torch.Tensor, found: torch.Tensor) -> None:
+    # The mean of many rows moves in its last bits with the order of the sum, and no text asks for these rows.
+    if found.shape == wanted.shape and torch.allclose(found[idle].float(), wanted[idle].float(), 1e-2, 1e-3):
+        wanted[idle] = found[idle].to(wanted.dtype)
+    _check_bits(name, "rows", wanted, found)
 
 
 def _check_bits(name: str, check: str, wanted: torch.Tensor, found: torch.Tensor) -> None:
@@ -170,17 +106,23 @@ def _check_bits(name: str, check: str, wanted: torch.Tensor, found: torch.Tensor
         raise StudioError("publish.verify_failed", check="dtype", tensor=name)
     if wanted.shape != found.shape:
         raise StudioError("publish.verify_failed", check="shape", tensor=name)
+    if found.is_floating_point() and not bool(found.isfinite().all()):
+        raise StudioError("publish.verify_failed", check="finite", tensor=name)
     # As bytes: a NaN equals itself and -0.0 differs from 0.0.
     if not torch.equal(*(each.contiguous().reshape(-1).view(torch.uint8) for each in (wanted, found))):
         raise StudioError("publish.verify_failed", check=check, tensor=name)
 
 
-def check_reload(merged: Path) -> Reloaded:
+def check_reload(merged: Path, expected: Mapping[str, Any] | None = None) -> Reloaded:
     """Open `merged` with plain transformers in a fresh process that does not know this studio.
 
     There the tokenizer cuts text as ``tokenizer.json`` says and fits the embedding, every id of config and generation
     config exists, head and embedding are tied exactly if the config says so, no weight is missing or left over, the
     template renders, and five tokens come out.
+
+    Args:
+        merged: Folder of a model.
+        expected: What it must also agree with, as :func:`expectations` tells it of the base and the run's tokenizer.
 
     Raises:
         StudioError: ``publish.reload_failed`` with the `check` and the `reason`.
@@ -190,8 +132,9 @@ def check_reload(merged: Path) -> Reloaded:
     command = [sys.executable, "-I", str(script), str(merged.absolute())]
     try:
         ended = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=RELOAD_SECONDS
-        )
+            command, input=json.dumps(expected or {}), capture_output=True, text=True, encoding="utf8", check=False,
+            timeout=RELOAD_SECONDS,
+        )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise StudioError("publish.reload_failed", check="time", reason=f"{RELOAD_SECONDS} s") from error
     last = (ended.stdout.strip().splitlines() or [""])[-1]
@@ -202,6 +145,21 @@ def check_reload(merged: Path) -> Reloaded:
     for check, reason in answer.pop("failed"):
         raise StudioError("publish.reload_failed", check=check, reason=reason)
     return Reloaded(**answer)
+
+
+def expectations(base: Path, tokenizer: Path, rows: Path | None = None) -> dict[str, Any]:
+    """What a merged folder must agree with: config and generation config of `base`, and the `tokenizer` of the run."""
+    from transformers import PreTrainedTokenizerFast
+
+    with open_weights(base, "model") as weights:
+        length = max((len(weights[name]) for name in weights.names if name.endswith(READ)), default=None)
+    if rows is not None and length is not None:
+        with open_weights(rows.parent, rows.stem) as new:
+            length = max(length, (int(new["ids"].max()) // 64 + 1) * 64)
+    found = reload.described(base, PreTrainedTokenizerFast.from_pretrained(tokenizer, local_files_only=True))
+    # The fresh process knows only what JSON carries: numbers as keys and tuples are compared as they arrive there.
+    plain: dict[str, Any] = json.loads(json.dumps({**found, "rows": length}, default=str))
+    return plain
 
 
 def check_bits(before: float, after: float, limit: float = 0.005) -> None:

@@ -12,7 +12,7 @@ from studio.auth import owner_only
 from studio.device import Device, find_device
 from studio.jobs.store import ENDED, Job, NewJob
 from studio.models.files import is_fetched
-from studio.services import datasets, models, training
+from studio.services import datasets, merging, models, training
 from studio.services.studio import Studio
 
 STORY_RECIPE = "first_steps"
@@ -123,7 +123,7 @@ def begin_story(studio: Studio) -> Story:
     parts["train"] = [train.id]
     run = train.arguments["run"]
     parts["after"] = [_measure(studio, f"run:{run}", after=(train.id,))]
-    parts["merge"] = [models.start_merge(studio, f"run:{run}", after=(parts["after"][0],)).id]
+    parts["merge"] = [merging.start_merge(studio, f"run:{run}", after=(parts["after"][0],)).id]
     _record(studio).write_text(json.dumps({"run": run, "parts": parts}), encoding="utf8")
     studio.queue.advance()
     found = story(studio)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.tasks.data import check_catalogue, clean_data, examine_data, import_data, mix_data
 from studio.tasks.models import evaluate_model, fetch_model, measure_bits, train
-from studio.tasks.publishing import merge_model, pack_adapter
+from studio.tasks.publishing import measure_towards, merge_model, pack_adapter, verify_merge
 from studio.tasks.vocabulary import expand_model, learn_vocabulary, make_rows
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ TASKS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "mix": mix_data,
     "train": train,
     "merge": merge_model,
+    "verify": verify_merge,
+    "towards": measure_towards,
     "adapter": pack_adapter,
     "bits": measure_bits,
     "evaluate": evaluate_model,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def merge_model(work: Work) -> dict[str, Any]:
-    """Merge a run into a folder and prove it: arguments `run` (a ``run:`` reference), `out` and `name`."""
+    """Merge a run into a folder and prove it: arguments `run` (a ``run:`` reference), `out` and how."""
     from studio.data.starters import held_out_lines
     from studio.models.files import locate
     from studio.publish.pipeline import merge_run
@@ -25,10 +25,39 @@ def merge_model(work: Work) -> dict[str, Any]:
         files,
         Path(work.job.arguments["out"]),
         held_out_lines()[:QUICK_TEXTS],
+        dtype=work.job.arguments.get("dtype", "bfloat16"),
+        towards_base=work.job.arguments.get("towards_base", 0.0),
         settings=work.settings,
         progress=work.progress,
         stopping=work.stopping,
     )
+
+
+def verify_merge(work: Work) -> dict[str, Any]:
+    """Check a merged folder again: arguments `run` (a ``run:`` reference) and `folder`."""
+    from studio.data.starters import held_out_lines
+    from studio.models.files import locate
+    from studio.publish.pipeline import verify_folder
+
+    return verify_folder(
+        locate(work.job.arguments["run"], work.settings),
+        Path(work.job.arguments["folder"]),
+        held_out_lines()[:QUICK_TEXTS],
+        settings=work.settings,
+        progress=work.progress,
+        stopping=work.stopping,
+    )
+
+
+def measure_towards(work: Work) -> dict[str, Any]:
+    """Measure what merges towards the base would keep: argument `run` (a ``run:`` reference)."""
+    from studio.data.starters import held_out_lines
+    from studio.models.files import locate
+    from studio.publish.curve import measure_curve
+
+    texts = {language: held_out_lines(language)[:QUICK_TEXTS] for language in ("fa", "en")}
+    files = locate(work.job.arguments["run"], work.settings)
+    return {"points": measure_curve(files, texts, progress=work.progress, stopping=work.stopping)}
 
 
 def pack_adapter(work: Work) -> dict[str, Any]:

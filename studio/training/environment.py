@@ -32,7 +32,7 @@ def describe_environment(
         "threads": torch.get_num_threads(),
         "dtype": str(dtype).removeprefix("torch."),
         "base": base.reference,
-        "base_sha256": _hash(sorted(base.folder.glob("*.safetensors"))),
+        "base_sha256": base_hash(base.folder),
         "tokenizer_sha256": _hash([base.tokenizer_folder / "tokenizer.json"]),
         "vocabulary_sha256": None if vocabulary is None else _hash([vocabulary / "tokenizer.json", vocabulary / ROWS]),
         "datasets": {
@@ -66,6 +66,11 @@ def freeze_environment(run: Path, now: dict[str, Any], recipe: Recipe) -> None:
     check_recipe(run, recipe)
     if now["datasets"].keys() - then["datasets"].keys():
         _write(path, then | {"datasets": now["datasets"]})
+
+
+def base_hash(folder: Path) -> str:
+    """SHA-256 over the weight files of a base, as runs keep it; every byte is read."""
+    return _hash(sorted(folder.glob("*.safetensors")))
 
 
 def _write(path: Path, environment: dict[str, Any]) -> None:

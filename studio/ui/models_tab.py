@@ -8,7 +8,7 @@ import gradio as gr
 
 from studio.errors import StudioError
 from studio.i18n import bytes_text, number, say
-from studio.services import chat, models
+from studio.services import chat, merging, models
 from studio.services.studio import Studio
 from studio.ui import models_code, parts
 from studio.ui.handlers import guarded, inform
@@ -35,12 +35,12 @@ def _note(locale: str, reference: str) -> str:
 
 def merges_view(locale: str, studio: Studio) -> Markup:
     """Merges under way, and merged models with their checks."""
-    cards = [_merged_card(locale, each) for each in models.merged(studio)]
+    cards = [_merged_card(locale, each) for each in merging.merged(studio)]
     empty = parts.paragraph(say(locale, "models.merged_empty"), soft=True)
     return parts.join([job_lines(locale, studio, "merge"), *(cards or [empty])])
 
 
-def _merged_card(locale: str, merged: models.Merged) -> Markup:
+def _merged_card(locale: str, merged: merging.Merged) -> Markup:
     facts = merged.facts
     before, after = (number(locale, facts[f"bits_per_byte_{when}"], 4) for when in ("before", "after"))
     checks = [
@@ -97,7 +97,7 @@ def build(locale: str, studio: Studio) -> None:
     def start_merge(wanted: str | None, folder: str) -> None:
         if not wanted:
             raise StudioError("publish.no_run")
-        models.start_merge(studio, wanted, models.export_folder(studio, folder) if folder.strip() else None)
+        merging.start_merge(studio, wanted, merging.export_folder(studio, folder) if folder.strip() else None)
         inform(locale, "models.merging", run=wanted)
 
     def refresh(wanted: str | None) -> dict[str, Any]:

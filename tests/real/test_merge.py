@@ -51,6 +51,11 @@ def test_starter_is_merged_and_proved(files, tmp_path) -> None:
 
     assert result["tensors_checked"] == 272
     assert result["bits_per_byte_after"] == pytest.approx(result["bits_per_byte_before"], rel=0.005)
+    checks = result["checks"]
+    assert 0 < checks["logits"]["difference"] < 1e-4
+    assert checks["logits"]["parameters"] > 134_000_000
+    assert checks["top1"]["agreement"] > 0.95
+    assert checks["reload"]["rows"] == 49_152
     assert "dequantised from Q4_1" in (tmp_path / "merged" / "README.md").read_text(encoding="utf8")
     old, new = (load_file(folder / "model.safetensors") for folder in (files.folder, tmp_path / "merged"))
     lora = load_file(files.adapter / "adapter_model.safetensors")

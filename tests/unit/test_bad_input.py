@@ -19,7 +19,7 @@ from studio.errors import StudioError
 from studio.i18n import explain, sentences
 from studio.jobs.store import Job, NewJob
 from studio.models.files import locate
-from studio.services import datasets, jobs, models, training
+from studio.services import datasets, jobs, merging, models, training
 from studio.services.studio import Studio, open_studio
 from studio.settings import ROOT, Settings
 from tests.live import LiveStudio, command, free_port
@@ -158,8 +158,8 @@ def test_a_bad_reference(studio: Studio, tmp_path: Path, tiny_model: Path) -> No
         "model.not_fetchable": lambda: models.start_fetch(studio, "local:/nowhere"),
         "model.no_such_starter": lambda: models.start_fetch(studio, "starter:none"),
         "model.no_weights": lambda: locate(f"local:{empty}", studio.settings),
-        "model.no_such_run": lambda: models.start_merge(studio, "run:none-1"),
-        "publish.nothing_to_merge": lambda: models.start_merge(studio, f"local:{tiny_model}"),
+        "model.no_such_run": lambda: merging.start_merge(studio, "run:none-1"),
+        "publish.nothing_to_merge": lambda: merging.start_merge(studio, f"local:{tiny_model}"),
         "run.unknown": lambda: training.stop(studio, "none-1"),
         "job.unknown": lambda: jobs.stop(studio, 7),
     }.items():

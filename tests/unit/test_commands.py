@@ -12,7 +12,7 @@ import pytest
 
 from studio.i18n import say
 from studio.models.source import write_source
-from studio.services import jobs
+from studio.services import jobs, merging
 from studio.services.studio import open_studio
 from studio.settings import Settings
 from tests.live import command, plain
@@ -24,7 +24,9 @@ BITS = {"bits_per_byte", "bytes", "tokens", "documents", "window", "document_sta
 CHAT = {"text", "tokens", "tokens_per_second", "characters_per_second"}
 RUN = {"job", "run", "state", "steps", "loss", "tokens_per_second", "characters_per_second", "seconds",
        "peak_memory_bytes"}  # fmt: skip
-MERGE = {"out", "files", "bytes", "tensors_checked", "bits_per_byte_before", "bits_per_byte_after"}
+MERGE = {"out", "files", "bytes", "dtype", "towards_base", "tensors_checked", "bits_per_byte_before",
+         "bits_per_byte_after", "checks"}  # fmt: skip
+CHECKS = {"base", "dtype", "towards_base", "tensors", "logits", "reload", "bits_per_byte", "top1"}
 CLEAN = {"rows_in", "rows_out", "characters_in", "characters_out", "dropped", "seconds", "megabytes_per_second",
          "peak_memory_bytes"}  # fmt: skip
 REPORT = {"name", "kind", "rows", "characters", "bytes", "licence", "source", "persian_share", "languages",
@@ -204,6 +206,33 @@ def test_the_result_is_measured_talked_to_and_merged(desk: Desk, tmp_path: Path)
     assert below["error"] == "publish.out_not_writable"
     kinds = [job.kind for job in jobs.listing(open_studio(Settings(desk.workspace)))]
     assert kinds.count("merge") == 1, "what was refused was not queued"
+
+
+def test_a_merge_part_of_the_way_back_is_chosen_made_and_verified(desk: Desk, tmp_path: Path) -> None:
+    found = desk.ask("towards", "tiny-1")
+    assert set(found) == {"points"}
+    assert [set(point) for point in found["points"]] == [{"towards_base", "fa", "en"}] * 5
+    assert [point["towards_base"] for point in found["points"]] == [0, 0.25, 0.5, 0.75, 1]
+    assert len({point["fa"] for point in found["points"]}) > 1
+    assert merging.curve(open_studio(Settings(desk.workspace)), "run:tiny-1") == tuple(
+        merging.Point(**point) for point in found["points"]
+    )
+    out = tmp_path / "merged"
+    merged = desk.ask("merge", "tiny-1", "--out", str(out), "--dtype", "float32", "--towards-base", "0.25")
+    assert (merged["dtype"], merged["towards_base"]) == ("float32", 0.25)
+    assert set(merged["checks"]) == CHECKS
+    assert json.loads((out / "config.json").read_text(encoding="utf8"))["dtype"] == "float32"
+    verified = desk.ask("verify", str(out), "--run", "tiny-1")
+    assert (verified["state"], verified["folder"]) == ("done", str(out))
+    assert set(verified["checks"]) == {*CHECKS, "files"}
+    file = out / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    file.write_bytes(content)
+    failed = desk.ask("verify", str(out), "--run", "tiny-1", status=1)
+    assert (failed["error"], failed["details"]["check"]) == ("publish.not_verified", "tensors")
+    outside = desk.ask("merge", "tiny-1", "--out", str(tmp_path / "b"), "--towards-base", "1", status=1)
+    assert outside["error"] == "publish.towards_out_of_range"
 
 
 def test_fertility_needs_nothing_but_a_tokenizer(desk: Desk, tmp_path: Path) -> None:

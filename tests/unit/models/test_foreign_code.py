@@ -13,7 +13,7 @@ import torch
 from studio.errors import StudioError
 from studio.models.files import locate
 from studio.models.load import load_base
-from studio.services import models, trust
+from studio.services import merging, trust
 from studio.services.studio import Studio, open_studio
 from studio.settings import Settings
 from studio.training.base import load_frozen
@@ -135,4 +135,4 @@ def test_a_merge_that_nobody_could_open_is_not_begun(own: Path, studio: Studio) 
     for name in ("adapter_model.safetensors", "adapter_config.json"):
         (stage / name).write_bytes(b"{}")
     with pytest.raises(StudioError, match=r"publish\.foreign_code"):
-        models.start_merge(studio, "run:first_steps-1")
+        merging.start_merge(studio, "run:first_steps-1")

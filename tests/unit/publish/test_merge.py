@@ -72,7 +72,7 @@ def test_every_tensor_is_what_the_formula_gives(
             weight = weight.float() + scale * (lora[key + "B.weight"].float() @ lora[key + "A.weight"].float())
         assert torch.equal(weight.to(getattr(torch, dtype)), new[name]), name
     checked = check_tensors(base, adapter, out, dtype=dtype)
-    assert (checked.tensors, checked.adapted) == (len(old), len(lora) // 2)
+    assert (checked.tensors, checked.adapted, checked.tables) == (len(old), len(lora) // 2, 0)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,6 @@ def test_adapter_of_another_base_is_refused(bases, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("more", "feature"),
     [
-        ({"use_dora": True}, "use_dora"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
         ({"trainable_token_indices": [1]}, "trainable_token_indices"),
         ({"bias": "all"}, "bias"),

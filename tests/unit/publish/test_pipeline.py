@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +21,13 @@ from studio.models.files import ModelFiles
 from studio.models.source import write_source
 from studio.publish.card_edits import keep_edits
 from studio.publish.pipeline import merge_run
-from studio.publish.record import check_record
+from studio.publish.proof import Measured
+from studio.publish.record import check_record, read_record
 from studio.recipes import dump_recipe
 from studio.settings import Settings
 from tests.unit.publish.making import make_adapter, make_base
 from tests.unit.publish.test_card import RECIPE
 from tests.unit.publish.test_facts import manifest
-
-
-@dataclass(frozen=True)
-class Measured:
-    bits_per_byte: float
-    bytes: int = 1234
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +55,10 @@ def test_one_merge_from_start_to_the_program_in_its_card(files, tmp_path) -> Non
     seen: list[tuple[float, str]] = []
     measured: list[ModelFiles] = []
 
-    def measure(files, texts, *, progress, stopping) -> Measured:
+    def measure(files, texts, *, towards_base=0.0, progress, stopping) -> Measured:
         measured.append(files)
         assert texts == ["متنی که در آموزش نبود."]
-        return Measured(2.5 if files.adapter else 2.501)
+        return Measured(2.5, 1234, (4, 5, 6, 7)) if files.adapter else Measured(2.501, 1234, (4, 5, 6, 8))
 
     result = merge_run(
         files,
@@ -84,6 +78,18 @@ def test_one_merge_from_start_to_the_program_in_its_card(files, tmp_path) -> Non
     assert [each.adapter is None for each in measured] == [False, True]
     assert [share for share, _ in seen] == sorted(share for share, _ in seen)
     assert list(tmp_path.iterdir()) == [out]
+    record = read_record(out)
+    assert record is not None
+    checks = record.checks
+    assert list(checks) == [
+        "base", "dtype", "towards_base", "tensors", "logits", "reload", "bits_per_byte", "top1"
+    ]  # fmt: skip
+    assert (checks["dtype"], checks["towards_base"]) == ("bfloat16", 0.0)
+    assert checks["tensors"] == {"tensors": 20, "adapted": 10, "unchanged": 10, "tables": 0}
+    assert 0 < checks["logits"]["difference"] < 1e-4
+    assert set(checks["reload"]["compared"]) >= {"tokens", "special_tokens", "chat", "base_config", "base_generation"}
+    assert checks["bits_per_byte"] == {"before": 2.5, "after": 2.501, "bytes": 1234, "limit": 0.005}
+    assert checks["top1"] == {"agreement": 0.75, "tokens": 4}
     card = (out / "README.md").read_text(encoding="utf8")
     assert hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest() in card
     assert "77" in card
@@ -111,7 +117,7 @@ def test_an_edited_card_and_the_curves_go_with_the_next_merge(files, tmp_path) -
         shutil.rmtree(out, ignore_errors=True)
         result = merge_run(
             files, out, ["متن"], settings=settings, progress=lambda share, note: None, stopping=lambda: False,
-            measure=lambda files, texts, *, progress, stopping: Measured(2.5),
+            measure=lambda files, texts, **how: Measured(2.5, 1234),
         )  # fmt: skip
         assert result["files"] == sorted(path.name for path in out.iterdir())
         assert result["bytes"] == sum(path.stat().st_size for path in out.iterdir())
@@ -128,8 +134,8 @@ def test_an_edited_card_and_the_curves_go_with_the_next_merge(files, tmp_path) -
 
 
 def test_failed_check_leaves_nothing(files, tmp_path) -> None:
-    def measure(files, texts, *, progress, stopping) -> Measured:
-        return Measured(2.5 if files.adapter else 2.6)
+    def measure(files, texts, *, towards_base=0.0, progress, stopping) -> Measured:
+        return Measured(2.5 if files.adapter else 2.6, 1234)
 
     with pytest.raises(StudioError, match=r"publish\.bits_differ"):
         merge_run(
