@@ -16,6 +16,7 @@ from studio.commands import (
     owner,
     prices,
     prompts,
+    publish,
     recipes,
     reports,
     runs,
@@ -38,6 +39,7 @@ app.command()(models.chat)
 app.command()(prompts.prompts)
 app.command()(models.merge)
 app.command()(adapter.pack)
+app.command()(publish.publish)
 app.command()(runs.run)
 app.command()(runs.estimate)
 app.command()(evaluation.evaluate)

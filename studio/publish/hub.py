@@ -120,12 +120,7 @@ def _prepare(upload: _Upload, private: bool) -> remote.Remote:
     """See that this login may write there and that nothing of somebody else's is overwritten; make the repository."""
     api, repo = upload.api, upload.repo
     upload.progress(_CHECKED, "progress.publish.connect")
-    login = upload.ask(lambda: remote.read_login(api))
-    if login.writes is False:
-        raise StudioError("hub.read_only_token", name=login.name)
-    namespace = repo.split("/")[0]
-    if namespace not in login.namespaces:
-        raise StudioError("hub.not_yours", repo=repo, namespace=namespace, name=login.name)
+    refuse_namespace(upload.ask(lambda: remote.read_login(api)), repo)
     known = upload.ask(lambda: remote.look(api, repo))
     if known is None:
         upload.ask(lambda: api.create_repo(repo, private=private, exist_ok=True))
@@ -135,9 +130,31 @@ def _prepare(upload: _Upload, private: bool) -> remote.Remote:
     else:
         upload.ask(lambda: refuse_strangers(api, repo, known))
     upload.known = known
-    if private and not known.private:
-        raise StudioError("hub.is_public", repo=repo)
+    refuse_openness(known, repo, private)
     return known
+
+
+def refuse_namespace(login: remote.Login, repo: str) -> None:
+    """Refuse a name under which this login may not publish.
+
+    Raises:
+        StudioError: ``hub.read_only_token`` or ``hub.not_yours``.
+    """
+    if login.writes is False:
+        raise StudioError("hub.read_only_token", name=login.name)
+    namespace = repo.split("/")[0]
+    if namespace not in login.namespaces:
+        raise StudioError("hub.not_yours", repo=repo, namespace=namespace, name=login.name)
+
+
+def refuse_openness(known: remote.Remote | None, repo: str, private: bool) -> None:
+    """Refuse a public repository for what shall be private.
+
+    Raises:
+        StudioError: ``hub.is_public``.
+    """
+    if known is not None and private and not known.private:
+        raise StudioError("hub.is_public", repo=repo)
 
 
 def refuse_strangers(api: HfApi, repo: str, known: remote.Remote | None) -> None:

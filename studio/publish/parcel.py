@@ -13,7 +13,7 @@ from typing import Literal
 from studio.errors import StudioError
 from studio.jobs.events import Stopping
 from studio.publish import siblings
-from studio.publish.record import CARD, Record
+from studio.publish.record import CARD, Record, read_record
 from studio.publish.remote import Remote, RemoteFile
 
 Change = Literal["new", "changed", "same", "removed"]
@@ -57,6 +57,25 @@ class Parcel:
     def odd(self, known: Remote) -> list[str]:
         """The files that a repository lacks, or has otherwise."""
         return [name for name in self.sizes if name not in known.files or not self.matches(name, known.files[name])]
+
+
+def quick_record(folder: Path) -> Record:
+    """The record of an export whose files have their names and sizes still; `check_record` also reads them.
+
+    Raises:
+        StudioError: ``publish.not_checked``, ``publish.record_broken``, ``publish.changed_since`` or
+            ``publish.no_card``.
+    """
+    record = read_record(folder)
+    if record is None:
+        raise StudioError("publish.not_checked", folder=folder.name)
+    for name, kept in record.files.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != kept.bytes:
+            raise StudioError("publish.changed_since", folder=folder.name, file=name)
+    if not (folder / CARD).is_file():
+        raise StudioError("publish.no_card", folder=folder.name)
+    return record
 
 
 def make_parcel(folder: Path, record: Record, repo: str, links: Mapping[str, str]) -> Parcel:

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from studio.data.hub_answers import PROBE_SECONDS
 from studio.errors import StudioError
 from studio.jobs.events import Stopping
 from studio.settings import hub_endpoint
@@ -111,6 +112,30 @@ def look(api: HfApi, repo: str, revision: str | None = None) -> Remote | None:
         if isinstance(each, RepoFile)
     }
     return Remote(info.sha, bool(info.private), bool(info.gated), files)
+
+
+def is_gated(api: HfApi, repo: str) -> bool:
+    """Whether the Hub gives a model only to who accepted its terms; False where it does not say."""
+    return bool(_facts(api, repo, "gated"))
+
+
+def is_private(api: HfApi, repo: str) -> bool:
+    """Whether a repository is private, or not to be seen at all."""
+    return _facts(api, repo, "private") is not False
+
+
+def is_there(api: HfApi, repo: str) -> bool:
+    """Whether this login sees a repository."""
+    return _facts(api, repo, "private") is not None
+
+
+def _facts(api: HfApi, repo: str, name: Literal["gated", "private"]) -> object:
+    try:
+        return getattr(api.model_info(repo, timeout=PROBE_SECONDS), name)
+    except Exception as error:
+        if explain(error, repo) is None:
+            raise
+        return None
 
 
 def patiently(ask: Callable[[], Answer], stopping: Stopping) -> Answer:
