@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.hub_server import Blob, Commit, HubServer, Person, Refused, Repository
+from tests.hub_server import SIGNATURE, Blob, Commit, HubServer, Person, Refused, Repository
 
 PIECE = 1 << 16
 PAGE = 4
@@ -47,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refused(planned.status, "asked too much", **planned.headers)
             self._route(path)
         except Refused as refused:
-            self._send(refused.status, json.dumps({"error": refused.message}).encode(), **refused.headers)
+            self._send(refused.status, json.dumps(refused.body).encode(), **refused.headers)
 
     def _fits(self, pattern: str, path: str) -> bool:
         return re.search(pattern, f"{self.command} {path}") is not None
@@ -170,7 +170,7 @@ class Handler(BaseHTTPRequestHandler):
     def _take(self, path: str) -> None:
         """A large file, whole or in parts."""
         found = re.fullmatch(r"/lfs/([^/]+/[^/]+)/([0-9a-f]{64})/(\d+)(?:/(\d+|whole))?", path)
-        if found is None or self.headers["Authorization"]:
+        if found is None or urlsplit(self.path).query != SIGNATURE or self.headers["Authorization"]:
             raise Refused(400, "not an address that was given out, or a token where none belongs")
         name, oid, size, part = found[1], found[2], int(found[3]), found[4]
         content = self._read_pieces(oid)

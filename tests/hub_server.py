@@ -20,15 +20,20 @@ NAME = re.compile(r"(?!.*(?:--|\.\.))[A-Za-z0-9](?:[\w.-]{0,94}[A-Za-z0-9_])?", 
 LARGE = (".safetensors", ".gguf", ".bin", ".model", ".zst")
 ATTRIBUTES = "".join(f"*{ending} filter=lfs diff=lfs merge=lfs -text\n" for ending in LARGE).encode()
 REGULAR_LIMIT = 10 << 20  # bytes; the Hub asks for LFS above
+SIGNATURE = "X-Amz-Signature=5f3c9asignedpermission"
+"""What makes an address for a large file good; whoever has it may write there."""
 QUOTA = "Private repository storage limit reached, please upgrade your plan to increase your private storage limit."
 
 
 class Refused(Exception):
     """An answer that is no success: its status and the words of the Hub."""
 
-    def __init__(self, status: int, message: str, code: str | None = None, **headers: str) -> None:
+    def __init__(
+        self, status: int, message: str, code: str | None = None, url: str | None = None, **headers: str
+    ) -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status = status
+        self.body = {"error": message, **({"url": url} if url else {})}
         self.headers = {"X-Error-Message": message, **({"X-Error-Code": code} if code else {}), **headers}
 
 
@@ -176,7 +181,7 @@ class HubServer(ThreadingHTTPServer):
             raise Refused(403, f'You don\'t have the rights to create a model under the namespace "{owner}"')
         url = f"{self.address}/{owner}/{name}"
         if f"{owner}/{name}" in self.repositories:
-            raise Refused(409, "You already created this model repo")
+            raise Refused(409, "You already created this model repo", url=url)
         repository = Repository(private=asked.get("visibility") == "private")
         repository.add("initial commit", {".gitattributes": Blob(ATTRIBUTES, large=False)})
         self.repositories[f"{owner}/{name}"] = repository
@@ -211,11 +216,11 @@ class HubServer(ThreadingHTTPServer):
         if oid in repository.objects:
             return {"oid": oid, "size": size}
         place = f"{self.address}/lfs/{name}/{oid}/{size}"
-        upload: dict[str, Any] = {"href": place}
+        upload: dict[str, Any] = {"href": f"{place}?{SIGNATURE}"}
         if self.part_bytes and size > self.part_bytes:
             count = -(-size // self.part_bytes)
-            parts = {f"{number:05}": f"{place}/{number}" for number in range(1, count + 1)}
-            upload = {"href": f"{place}/whole", "header": {"chunk_size": str(self.part_bytes), **parts}}
+            parts = {f"{number:05}": f"{place}/{number}?{SIGNATURE}" for number in range(1, count + 1)}
+            upload = {"href": f"{place}/whole?{SIGNATURE}", "header": {"chunk_size": str(self.part_bytes), **parts}}
         verify = {"href": f"{self.address}/lfs-verify/{name}"}
         return {"oid": oid, "size": size, "actions": {"upload": upload, "verify": verify}}
 

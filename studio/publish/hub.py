@@ -80,7 +80,8 @@ def publish(
 
     Raises:
         StudioError: ``publish.not_checked``, ``publish.changed_since``, ``publish.no_card``, ``publish.bad_card`` or
-            ``hub.*``. Until the commit nobody sees anything of it; ``hub.differs`` alone comes after it.
+            ``hub.*``. Until the commit nobody sees anything of it; after it come only ``hub.differs``,
+            ``hub.not_compared`` and ``hub.not_opened``, which say so.
     """
     repo = remote.check_name(repo)
     progress(0.0, "progress.publish.check")
@@ -94,9 +95,10 @@ def publish(
         if error.code != "job.stopped":
             raise
         return _told(upload, record, parts, private) | {"state": "stopped", "revision": None, "checks": {}}
+    upload.stopping = lambda: False  # it is there now, and what is there is compared
     checks = _read_back(upload, parts, revision)
     if known.private and not private:
-        upload.ask(lambda: upload.api.update_repo_settings(repo, private=False))
+        _open_to_all(upload, revision)
     progress(1.0, "progress.publish.done")
     return _told(upload, record, parts, private) | {"revision": revision, "checks": checks}
 
@@ -248,12 +250,22 @@ def _read_back(upload: _Upload, parts: Parcel, revision: str) -> dict[str, Any]:
     """Compare the listing of `revision` with the files here.
 
     Raises:
-        StudioError: ``hub.differs`` naming the first `file`.
+        StudioError: ``hub.differs`` naming the first `file`; ``hub.not_compared`` if the Hub does not tell.
     """
     upload.progress(_DONE, "progress.publish.read_back")
-    known = upload.ask(lambda: remote.look(upload.api, upload.repo, revision))
+    try:
+        known = upload.ask(lambda: remote.look(upload.api, upload.repo, revision))
+    except StudioError as error:
+        raise StudioError("hub.not_compared", repo=upload.repo, revision=revision) from error
     odd = ["?"] if known is None else parts.odd(known)
     if odd or known is None:
         raise StudioError("hub.differs", repo=upload.repo, file=odd[0], revision=revision)
     large = sum(known.files[name].sha256 is not None for name in parts.sizes)
     return {"files": len(parts.sizes), "sha256": large, "git_sha1": len(parts.sizes) - large}
+
+
+def _open_to_all(upload: _Upload, revision: str) -> None:
+    try:
+        upload.ask(lambda: upload.api.update_repo_settings(upload.repo, private=False))
+    except StudioError as error:
+        raise StudioError("hub.not_opened", repo=upload.repo, revision=revision) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -71,18 +72,21 @@ def check_name(repo: str) -> str:
 
 
 def open_api(token: str | None) -> HfApi:
-    """The Hub's own client, which from here on gives up a connection that says nothing."""
+    """The Hub's own client, which from here on gives up a connection that says nothing, and logs no addresses."""
     from huggingface_hub import HfApi
 
-    _limit_silence()
+    _settle_client()
     return HfApi(endpoint=hub_endpoint(), token=token)
 
 
 @cache
-def _limit_silence() -> None:
+def _settle_client() -> None:
     import httpx2
     from huggingface_hub import get_session, set_client_factory
 
+    # An address that takes a large file has its permission in itself: both log it with every retry.
+    for name in ("huggingface_hub", "httpx2"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     hooks = get_session().event_hooks
     limit = httpx2.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS)
     set_client_factory(lambda: httpx2.Client(event_hooks=hooks, follow_redirects=True, timeout=limit))
@@ -195,14 +199,15 @@ def explain(error: BaseException, repo: str) -> StudioError | None:
     if any(isinstance(link, httpx2.TransportError) for link in links):
         return StudioError("hub.cut", repo=repo)
     if status or "LFS batch API returned errors" in words:
-        return StudioError("hub.refused", repo=repo, reason=_words(links[0]))
+        telling = next((link for link in links if _status(link)), links[0])
+        return StudioError("hub.refused", repo=repo, reason=_words(telling))
     return None
 
 
 def _words(error: BaseException) -> str:
-    """The Hub's own words, without the address and the number of the request."""
+    """The Hub's own words, without the number of the request and addresses, which may hold a permission."""
     lines = [line.strip("- ") for line in str(error).splitlines() if line.strip() and "Request ID" not in line]
-    return " ".join(lines)[:300]
+    return re.sub(r"https?://[^\s'\"]+", "…", " ".join(lines))[:300]
 
 
 def _status(error: BaseException) -> int | None:

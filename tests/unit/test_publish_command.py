@@ -25,7 +25,7 @@ from studio.recipes import dump_recipe
 from studio.services import account, jobs, publishing
 from studio.services.studio import Studio, open_studio
 from studio.settings import ROOT, Settings
-from tests.hub_server import Blob, HubServer, Person, Repository
+from tests.hub_server import SIGNATURE, Blob, HubServer, Person, Refusal, Repository
 from tests.live import command, plain
 from tests.unit.publish.test_card import RECIPE
 
@@ -151,6 +151,10 @@ def test_token_is_in_memory_only(desk: Desk) -> None:
     """While a worker uploads and afterwards: no file, log, row, command line or environment holds it."""
     desk.export(size=400_000)
     desk.hub.seconds_per_piece = 0.12
+    desk.hub.refusals = [
+        Refusal("PUT /lfs/", 503, 1),
+        Refusal("POST .*/commit/", 503, 1),
+    ]  # which logs like to tell of
     log_in(desk)
     words = [
         sys.executable,
@@ -191,13 +195,13 @@ def readable(path: Path) -> bool:
 
 
 def holders(workspace: Path) -> list[str]:
-    """Files below the workspace and entries of the process list with the token in them."""
+    """Files below the workspace and entries of the process list with a token or a signed address in them."""
     places = [path for path in workspace.rglob("*") if path.is_file()]
     places += [each / name for each in processes() for name in ("cmdline", "environ")]
     found = []
     for place in places:
         try:
-            if TOKEN.encode() in place.read_bytes():
+            if any(secret.encode() in place.read_bytes() for secret in (TOKEN, SIGNATURE)):
                 found.append(str(place))
         except OSError:  # it ended meanwhile
             continue

@@ -21,7 +21,7 @@ from studio.errors import StudioError
 from studio.publish import remote
 from studio.publish.hub import publish
 from studio.publish.record import write_record
-from tests.hub_server import Blob, HubServer, Person, Refusal, Repository
+from tests.hub_server import SIGNATURE, Blob, HubServer, Person, Refusal, Repository
 
 TOKEN, READER, GUEST = "hf_writerwriter", "hf_readerreader", "hf_guestguestgu"
 REPO = "sara/persian-tiny"
@@ -232,8 +232,8 @@ def test_a_busy_hub_is_waited_for(
     assert len(hub.repositories[REPO].commits) == 2
 
 
-def test_a_commit_whose_answer_was_lost_is_not_made_twice(hub: HubServer, folder: Path) -> None:
-    hub.refusals = [Refusal("POST .*/commit/", 0, 1, after=True)]
+def test_what_was_done_and_its_answer_lost_is_not_done_twice(hub: HubServer, folder: Path) -> None:
+    hub.refusals = [Refusal(where, 0, 1, after=True) for where in ("POST /api/repos/create", "POST .*/commit/")]
     told = send(folder)
     assert len(hub.repositories[REPO].commits) == 2
     assert told["revision"] == hub.repositories[REPO].head.oid
@@ -318,6 +318,37 @@ def test_a_hub_that_keeps_something_else_is_found_out(hub: HubServer, folder: Pa
             hub.repositories[REPO].head.files["config.json"] = Blob(b"{}", large=False)
 
     assert refused("hub.differs", lambda: send(folder, progress=spoil)).details["file"] == "config.json"
+
+
+def test_what_fails_after_the_commit_says_that_the_revision_is_there(
+    hub: HubServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "PATIENCE", 0.0)
+
+    def leave(share: float, note: str) -> None:
+        if note == "progress.publish.read_back":
+            hub.refusals = [Refusal("GET /api/models", 401, 9)]
+
+    error = refused("hub.not_compared", lambda: send(folder, progress=leave))
+    assert error.details["revision"] == hub.repositories[REPO].head.oid
+    hub.refusals = [Refusal("PUT .*/settings", 403, 9)]
+    refused("hub.not_opened", lambda: send(folder, private=False))
+
+
+def test_stopping_after_the_commit_changes_nothing(hub: HubServer, folder: Path) -> None:
+    seen: list[str] = []
+    told = send(
+        folder,
+        progress=lambda share, note: seen.append(note),
+        stopping=lambda: "progress.publish.read_back" in seen,
+    )
+    assert "state" not in told
+    assert told["checks"]["sha256"] == 2
+
+
+def test_words_of_the_hub_hold_no_address(hub: HubServer, folder: Path) -> None:
+    hub.refusals = [Refusal("PUT /lfs/", 400, 9)]
+    assert SIGNATURE not in refused("hub.refused", lambda: send(folder)).details["reason"]
 
 
 def test_changed_unchecked_or_cardless_folder_is_refused_before_the_hub_is_asked(hub: HubServer, folder: Path) -> None:
