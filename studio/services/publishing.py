@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,13 @@ from studio.publish.published import Published, read_published, siblings_of
 from studio.publish.record import Kind, Record, read_record
 from studio.services.models import export_folder
 from studio.services.studio import Studio
+from studio.settings import hub_endpoint
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+ANSWER_SECONDS = 15.0
+"""How long a plan waits for all that it asks the Hub."""
 ENDINGS: dict[Kind, str] = {"merged": "", "adapter": "-adapter", "gguf": "-gguf"}
 
 
@@ -136,7 +140,7 @@ def asked_by_licences(studio: Studio, export: str, repo: str) -> tuple[Finding, 
 
 @owner_only
 def plan(studio: Studio, export: str, repo: str, *, private: bool = True) -> Plan:
-    """What publishing would do, with the Hub asked if it answers within five seconds.
+    """What publishing would do, with the Hub asked if it answers within `ANSWER_SECONDS`.
 
     Raises:
         StudioError: ``publish.bad_name``, ``publish.unknown_export``, ``publish.not_checked``,
@@ -182,14 +186,33 @@ class _Asked:
 
 
 def _ask_hub(studio: Studio, record: Record, repo: str, private: bool) -> _Asked:
-    token, problems = studio.vault.token, list[StudioError]()
+    answers: list[_Asked | Exception] = []
+
+    def ask() -> None:
+        try:
+            answers.append(_asked(studio, record, repo, private))
+        except Exception as error:  # told by the thread that waits
+            answers.append(error)
+
     try:
         reach_hub()
     except StudioError as error:
         return _Asked(False, None, False, (error,))
-    api = remote.open_api(token)
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(ANSWER_SECONDS)
+    match answers:
+        case [_Asked() as found]:
+            return found
+        case [Exception() as fault]:
+            raise fault
+    return _Asked(False, None, False, (StudioError("hub.unreachable", endpoint=hub_endpoint()),))
+
+
+def _asked(studio: Studio, record: Record, repo: str, private: bool) -> _Asked:
+    api, problems = remote.open_api(studio.vault.token), list[StudioError]()
     known = None
-    if token is None:
+    if studio.vault.token is None:
         problems.append(StudioError("hub.no_login"))
     else:
         _collect(problems, lambda: _explained(repo, lambda: hub.refuse_namespace(remote.read_login(api), repo)))

@@ -293,6 +293,18 @@ def test_a_plan_tells_problems_before_they_cost_anything(desk: Desk, monkeypatch
     assert ([each.code for each in told.problems], told.exists) == (["hub.unreachable"], None)
 
 
+def test_a_plan_does_not_wait_for_a_silent_hub(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.export()
+    studio = desk.studio
+    account.set_token(studio, TOKEN)
+    monkeypatch.setattr(publishing, "ANSWER_SECONDS", 0.5)
+    started = time.monotonic()
+    with desk.hub.lock:  # nobody gets a listing meanwhile
+        told = publishing.plan(studio, "first-1", "sara/fa")
+    assert time.monotonic() - started < 5
+    assert ([each.code for each in told.problems], told.exists) == (["hub.unreachable"], None)
+
+
 def test_a_gated_base_asks_for_acceptance(desk: Desk) -> None:
     desk.export()
     base = Repository(private=False, gated=True)

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -185,6 +184,14 @@ def test_a_cut_in_a_file_is_sent_again_by_itself(hub: HubServer, folder: Path) -
     assert hub.received[digest(second)] == second.stat().st_size
 
 
+def test_a_file_cut_more_often_than_the_client_tries_is_sent_whole(
+    hub: HubServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient(monkeypatch)
+    hub.cut_after = [1000] * 8
+    assert send(folder)["checks"]["sha256"] == 2
+
+
 def test_after_a_long_cut_only_the_rest_is_sent(hub: HubServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = shards(folder)
     monkeypatch.setattr(remote, "PATIENCE", 0.0)
@@ -253,10 +260,9 @@ def test_stopped_in_the_midst_of_a_file_shows_nothing_and_says_so(hub: HubServer
     big = folder / "model-00003.safetensors"
     save_file({"noise": torch.rand(1_500_000)}, big)
     write_record(folder, "merged", "run:first-1", "hub:a/b", {})
-    stop = threading.Event()
-    threading.Timer(2.0, stop.set).start()
+    name = digest(big)
     started = time.monotonic()
-    told = send(folder, stopping=stop.is_set)
+    told = send(folder, stopping=lambda: hub.received[name] > 0)
     assert time.monotonic() - started < 15
     assert (told["state"], told["revision"], told["checks"]) == ("stopped", None, {})
     assert told["created"], "an empty repository is left, and that is said"
@@ -312,12 +318,14 @@ def test_no_room_left_is_said(hub: HubServer, folder: Path) -> None:
     assert list(hub.repositories[REPO].head.files) == [".gitattributes"]
 
 
-def test_a_hub_that_keeps_something_else_is_found_out(hub: HubServer, folder: Path) -> None:
+@pytest.mark.parametrize("name", ["config.json", "model-00001-of-00002.safetensors", "README.md"])
+def test_a_hub_that_keeps_something_else_is_found_out(hub: HubServer, folder: Path, name: str) -> None:
     def spoil(share: float, note: str) -> None:
         if note == "progress.publish.read_back":
-            hub.repositories[REPO].head.files["config.json"] = Blob(b"{}", large=False)
+            files = hub.repositories[REPO].head.files
+            files[name] = Blob(bytes(len(files[name].content)), large=files[name].large)
 
-    assert refused("hub.differs", lambda: send(folder, progress=spoil)).details["file"] == "config.json"
+    assert refused("hub.differs", lambda: send(folder, progress=spoil)).details["file"] == name
 
 
 def test_what_fails_after_the_commit_says_that_the_revision_is_there(
