@@ -61,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         if path.startswith("/lfs/"):
             return self._take(path)  # like S3: the address is the permission
         person = self.hub.person(self.headers["Authorization"])
+        if path == "/":
+            return self._send(200, b"")
         if path == "/api/whoami-v2":
             return self._whoami(person)
         with self.hub.lock:
@@ -77,8 +79,6 @@ class Handler(BaseHTTPRequestHandler):
                 return self._resolve(self.hub.repository(found[1], person), found[2], found[3])
             if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(.+))?", path):
                 return self._model(found[1], found[2] or "", person)
-        if path == "/":
-            return self._send(200, b"")
         raise Refused(404, f"no such address: {path}")
 
     def _whoami(self, person: Person | None) -> None:
