@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 PATIENCE = 600.0
-"""Seconds of faults in a row that an upload waits out before it gives up."""
+"""Seconds waited between the attempts at one request; the attempts, hours for a large file, are not counted."""
 CONNECT_SECONDS, SILENT_SECONDS = 30.0, 300.0  # the library waits forever; the Hub takes minutes to join a large file
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 _PASSING = (408, 429, 500, 502, 503, 504)
@@ -153,15 +153,16 @@ def patiently(ask: Callable[[], Answer], stopping: Stopping) -> Answer:
         StudioError: ``job.stopped``.
         Exception: What `ask` raises that waiting does not mend, or the last fault.
     """
-    give_up, wait = time.monotonic() + PATIENCE, FIRST_WAIT
+    waited, wait = 0.0, FIRST_WAIT
     while True:
         if stopping():
             raise StudioError("job.stopped")
         try:
             return ask()
         except Exception as error:
-            if not is_passing(error) or time.monotonic() + wait > give_up:
+            if not is_passing(error) or waited + wait > PATIENCE:
                 raise
+        waited += wait
         again = time.monotonic() + wait
         while time.monotonic() < again and not stopping():
             time.sleep(min(wait, 0.2))
