@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
-from studio.publish import remote, siblings
-from studio.publish.parcel import Leaving, Parcel, differences, make_parcel
-from studio.publish.record import CARD, Record, check_record
+from studio.publish import remote
+from studio.publish.parcel import Leaving, Parcel, differences, is_ours, make_parcel
+from studio.publish.record import CARD, Kind, Record, check_record
 from studio.settings import hub_endpoint
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def publish(
     token: str | None,
     private: bool = True,
     message: str = "",
-    links: Mapping[str, str] | None = None,
+    links: Mapping[Kind, str] | None = None,
     progress: Progress,
     stopping: Stopping,
 ) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def refuse_strangers(api: HfApi, repo: str, known: remote.Remote | None) -> None
     """
     if known is None or not any(name.endswith(WEIGHTS) for name in known.files):
         return
-    if CARD in known.files and siblings.is_ours(read_card(api, repo, known.commit)):
+    if CARD in known.files and is_ours(read_card(api, repo, known.commit)):
         return
     raise StudioError("hub.name_taken", repo=repo)
 

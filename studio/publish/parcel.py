@@ -12,10 +12,11 @@ from typing import Literal
 
 from studio.errors import StudioError
 from studio.jobs.events import Stopping
-from studio.publish import siblings
-from studio.publish.record import CARD, Record, read_record
+from studio.publish.card_links import for_the_hub
+from studio.publish.record import CARD, Kind, Record, read_record
 from studio.publish.remote import Remote, RemoteFile
 
+MARK = "<!-- persian-adaptation-studio -->"
 Change = Literal["new", "changed", "same", "removed"]
 
 # What an earlier revision left and this one lacks would be loaded beside it. GGUF files stand each for itself.
@@ -78,7 +79,7 @@ def quick_record(folder: Path) -> Record:
     return record
 
 
-def make_parcel(folder: Path, record: Record, repo: str, links: Mapping[str, str]) -> Parcel:
+def make_parcel(folder: Path, record: Record, repo: str, links: Mapping[Kind, str]) -> Parcel:
     """What goes to the Hub from `folder`: all checked files and the card, but not the record, which names places.
 
     Raises:
@@ -86,9 +87,20 @@ def make_parcel(folder: Path, record: Record, repo: str, links: Mapping[str, str
     """
     if not (folder / CARD).is_file():
         raise StudioError("publish.no_card", folder=folder.name)
-    card = siblings.with_address((folder / CARD).read_text(encoding="utf8"), folder.name, repo)
+    text = (folder / CARD).read_text(encoding="utf8")
+    card = marked(for_the_hub(text, record.kind, folder.name, repo, links))
     hashes = {name: kept.sha256 for name, kept in record.files.items()}
-    return Parcel({name: folder / name for name in hashes}, siblings.with_siblings(card, links).encode(), hashes)
+    return Parcel({name: folder / name for name in hashes}, card.encode(), hashes)
+
+
+def marked(card: str) -> str:
+    """`card` with the mark by which a later upload knows a repository that this studio filled."""
+    return card if is_ours(card) else f"{card.rstrip()}\n\n{MARK}\n"
+
+
+def is_ours(card: str) -> bool:
+    """Whether this studio uploaded the card of a repository."""
+    return MARK in card
 
 
 def differences(parcel: Parcel, known: Remote | None) -> tuple[Difference, ...]:

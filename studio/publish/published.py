@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,9 @@ from studio.errors import StudioError
 from studio.jobs.store import JobStore
 from studio.models.reference import parse_reference
 from studio.publish import remote
+from studio.publish.card_links import for_the_hub
 from studio.publish.hub import read_card
 from studio.publish.record import CARD, Kind
-from studio.publish.siblings import with_siblings
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -50,9 +50,9 @@ def read_published(store: JobStore) -> tuple[Published, ...]:
 
 def siblings_of(
     published: Iterable[Published], run: str, kind: str, repo: str, shown: Callable[[Published], bool]
-) -> dict[str, str]:
+) -> dict[Kind, str]:
     """The newest repository of each other form of a run, by its kind; those that `shown` says no of are left out."""
-    found: dict[str, str] = {}
+    found: dict[Kind, str] = {}
     for each in published:
         same_run = _run(each.run) == _run(run)
         if same_run and each.kind != kind and each.repo != repo and each.kind not in found and shown(each):
@@ -64,7 +64,7 @@ def _run(reference: str) -> str:
     return parse_reference(reference).name
 
 
-def link_forms(api: HfApi, forms: dict[str, str], private: Callable[[str], bool]) -> list[str]:
+def link_forms(api: HfApi, forms: Mapping[Kind, str], private: Callable[[str], bool]) -> list[str]:
     """Let the card of each form, kind to repository, name the others; returns the repositories that were changed.
 
     A public card names no private repository. One that cannot be changed is left as it is: its links are a service
@@ -76,7 +76,7 @@ def link_forms(api: HfApi, forms: dict[str, str], private: Callable[[str], bool]
             other: place for other, place in forms.items() if other != kind and (private(repo) or not private(place))
         }
         try:
-            if _link(api, repo, links):
+            if _link(api, kind, repo, links):
                 changed.append(repo)
         except Exception as error:
             if remote.explain(error, repo) is None:
@@ -85,14 +85,14 @@ def link_forms(api: HfApi, forms: dict[str, str], private: Callable[[str], bool]
     return changed
 
 
-def _link(api: HfApi, repo: str, links: dict[str, str]) -> bool:
+def _link(api: HfApi, kind: Kind, repo: str, links: dict[Kind, str]) -> bool:
     from huggingface_hub import CommitOperationAdd
 
     head = api.model_info(repo).sha
     if head is None:
         raise StudioError("hub.gone", repo=repo)
     card = read_card(api, repo, head)
-    linked = with_siblings(card, links)
+    linked = for_the_hub(card, kind, repo, repo, links)
     if linked == card:
         return False
     message = "Link the other forms of this model"

@@ -59,7 +59,7 @@ class Plan:
     exists: bool | None
     revision: str | None
     licences: tuple[Finding, ...]
-    siblings: dict[str, str]
+    siblings: dict[Kind, str]
     problems: tuple[StudioError, ...]
 
     @property

@@ -9,6 +9,7 @@ from studio.errors import StudioError
 from studio.tasks.texts import QUICK_TEXTS
 
 if TYPE_CHECKING:
+    from studio.publish.record import Kind
     from studio.worker import Work
 
 
@@ -59,7 +60,7 @@ def publish_model(work: Work) -> dict[str, Any]:
     found = licences.find_for(record, repo, work.settings, gated=gated)
     licences.check(found, private=private, accepted=given["accept_licence"])
 
-    def forms() -> dict[str, str]:
+    def forms() -> dict[Kind, str]:
         known = published.read_published(work.store)
         return published.siblings_of(
             known, record.run, record.kind, repo, lambda each: remote.is_there(api, each.repo)

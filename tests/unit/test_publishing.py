@@ -39,9 +39,9 @@ def test_forms_of_one_run_name_each_other(desk: Desk) -> None:
         assert jobs.wait(studio, publishing.start_publish(studio, name, f"sara/{name}").id).state == "done"
     cards = {name: repository.head.files["README.md"].content.decode() for name, repository in
              desk.hub.repositories.items()}  # fmt: skip
-    assert "(" + desk.hub.address + "/sara/first-1)" in cards["sara/first-1-adapter"]
-    assert "(" + desk.hub.address + "/sara/first-1-adapter)" in cards["sara/first-1"]
-    assert cards["sara/first-1"].count("<!-- siblings -->") == 1
+    assert "(https://huggingface.co/sara/first-1)" in cards["sara/first-1-adapter"]
+    assert "(https://huggingface.co/sara/first-1-adapter)" in cards["sara/first-1"]
+    assert cards["sara/first-1"].count("<!-- persian-adaptation-studio -->") == 1
     desk.export("gguf")
     planned = publishing.plan(studio, "first-1-gguf", "sara/open", private=False)
     assert planned.siblings == {}, "a public card names no private repository"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,9 +22,10 @@ from studio.services.studio import Studio, open_studio
 from studio.settings import Settings
 from tests.hub_server import HubServer, Person
 from tests.unit.publish.test_card import RECIPE
+from tests.unit.publish.test_facts import manifest
 
 TOKEN = "hf_Kq7ZxSecretOfSara"
-CARD = "---\nlicense: mit\n---\n\n# first-1\n"
+CARD = "---\nlicense: mit\n---\n\n# first-1\n\n[فارسی](#fa)\n"
 TOLD = {"repo", "files", "bytes", "private", "revision", "checks"}
 
 
@@ -84,7 +84,7 @@ def seal(folder: Path, licence: str | None) -> None:
 def data(workspace: Path, name: str, licence: str | None) -> None:
     folder = workspace / "datasets" / name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "manifest.json").write_text(json.dumps({"rows": 7, "licence": licence, "source": "upload"}))
+    (folder / "manifest.json").write_text(manifest(name, licence=licence).model_dump_json(), encoding="utf8")
 
 
 def log_in(desk: Desk) -> None:

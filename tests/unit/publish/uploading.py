@@ -20,7 +20,7 @@ from tests.hub_server import HubServer, Person
 
 TOKEN, READER, GUEST = "hf_writerwriter", "hf_readerreader", "hf_guestguestgu"
 REPO = "sara/persian-tiny"
-CARD = '---\nlicense: mit\n---\n\n# model\n\n```python\nfolder = "model"\n```\n'
+CARD = '---\nlicense: mit\n---\n\n# model\n\n[فارسی](#fa)\n\n```python\nfolder = "model"\n```\n'
 
 
 @pytest.fixture
