@@ -17,6 +17,7 @@ from studio.commands import (
     owner,
     prices,
     prompts,
+    publish,
     recipes,
     reports,
     runs,
@@ -41,6 +42,7 @@ app.command()(merging.merge)
 app.command()(merging.verify)
 app.command()(merging.towards)
 app.command()(adapter.pack)
+app.command()(publish.publish)
 app.command()(runs.run)
 app.command()(runs.estimate)
 app.command()(evaluation.evaluate)

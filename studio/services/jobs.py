@@ -145,12 +145,13 @@ def resume(studio: Studio, job: int) -> Job:
 
 @owner_only
 def wait(studio: Studio, job: int, tell: Callable[[Job], None] = lambda _: None, *, seconds: float = 0.3) -> Job:
-    """Wait until `job` ends, moving the queue on meanwhile; `tell(job)` hears every look."""
+    """Wait until `job` ends or needs a login, moving the queue on meanwhile; `tell(job)` hears every look."""
     while True:
         studio.queue.advance()
         found = studio.jobs.get(job)
         tell(found)
-        if found.state in ENDED or found.state == "needs_login":
+        # With a token here its worker is being started; until that claims the job, its row says what it said before.
+        if found.state in ENDED or (found.state == "needs_login" and studio.vault.token is None):
             return found
         time.sleep(seconds)
 

@@ -9,6 +9,7 @@ from studio.errors import StudioError
 from studio.tasks.texts import QUICK_TEXTS
 
 if TYPE_CHECKING:
+    from studio.publish.record import Kind
     from studio.worker import Work
 
 
@@ -72,3 +73,42 @@ def pack_adapter(work: Work) -> dict[str, Any]:
         progress=work.progress,
         stopping=work.stopping,
     )
+
+
+def publish_model(work: Work) -> dict[str, Any]:
+    """Publish an export, as `studio.services.publishing` asks, and link its sibling repositories."""
+    from studio.publish import hub, licences, published, remote
+    from studio.publish.parcel import quick_record
+
+    given = work.job.arguments
+    repo, private, folder = given["repo"], given["private"], work.settings.exports / given["export"]
+    record = quick_record(folder)
+    api = remote.open_api(work.token)
+    base = licences.base_of(record, work.settings).repository
+    gated = base is not None and remote.is_gated(api, base)
+    found = licences.find_for(record, repo, work.settings, gated=gated)
+    licences.check(found, private=private, accepted=given["accept_licence"])
+
+    def forms() -> dict[Kind, str]:
+        known = published.read_published(work.store)
+        return published.siblings_of(
+            known, record.run, record.kind, repo, lambda each: remote.is_there(api, each.repo)
+        )
+
+    told = hub.publish(
+        folder,
+        repo,
+        token=work.token,
+        private=private,
+        message=given["message"],
+        links={kind: place for kind, place in forms().items() if private or not remote.is_private(api, place)},
+        progress=work.progress,
+        stopping=work.stopping,
+    )
+    told["licences"] = sorted({finding.code for finding in found})
+    if told.get("state") == "stopped":
+        return told
+    work.progress(1.0, "progress.publish.siblings")
+    # Asked again: another form of the run may have been published meanwhile.
+    linked = published.link_forms(api, {**forms(), record.kind: repo}, lambda place: remote.is_private(api, place))
+    return told | {"linked": linked}

@@ -17,6 +17,7 @@ PAGES = ("app", "studio.ui.shell", "studio.services.start", "studio.services.dat
          "studio.services.mixing", "studio.services.history_csv", "studio.services.checkpoints",
          "studio.services.votes", "studio.services.prompt_sets", "studio.services.conversations",
          "studio.services.cards", "studio.services.adapters", "studio.services.merging",
+         "studio.services.publishing",
          "studio.training.estimate", "studio.__main__")  # fmt: skip
 WORKERS = ("studio.worker", "studio.training.curriculum", "studio.publish.merge", "studio.chat.server")
 
