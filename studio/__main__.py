@@ -10,6 +10,7 @@ from studio.commands import (
     adapter,
     data,
     evaluation,
+    export,
     history,
     jobs,
     models,
@@ -38,6 +39,7 @@ app.command()(models.chat)
 app.command()(prompts.prompts)
 app.command()(models.merge)
 app.command()(adapter.pack)
+app.command()(export.export)
 app.command()(runs.run)
 app.command()(runs.estimate)
 app.command()(evaluation.evaluate)

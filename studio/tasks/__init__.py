@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.tasks.data import check_catalogue, clean_data, examine_data, import_data, mix_data
 from studio.tasks.models import evaluate_model, fetch_model, measure_bits, train
-from studio.tasks.publishing import merge_model, pack_adapter
+from studio.tasks.publishing import export_gguf, merge_model, pack_adapter
 from studio.tasks.vocabulary import expand_model, learn_vocabulary, make_rows
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ TASKS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "train": train,
     "merge": merge_model,
     "adapter": pack_adapter,
+    "gguf": export_gguf,
     "bits": measure_bits,
     "evaluate": evaluate_model,
     "vocabulary": learn_vocabulary,

@@ -43,3 +43,20 @@ def pack_adapter(work: Work) -> dict[str, Any]:
         progress=work.progress,
         stopping=work.stopping,
     )
+
+
+def export_gguf(work: Work) -> dict[str, Any]:
+    """Write a run as a GGUF file: arguments `run` (a ``run:`` reference), `kind`, and `out`, a file or None."""
+    from studio.data.starters import held_out_lines
+    from studio.publish.gguf_export import export_gguf
+
+    given = work.job.arguments
+    return export_gguf(
+        given["run"],
+        given["kind"],
+        work.settings,
+        held_out_lines()[:QUICK_TEXTS],
+        out=None if given["out"] is None else Path(given["out"]),
+        progress=work.progress,
+        stopping=work.stopping,
+    )
