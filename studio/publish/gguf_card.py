@@ -65,5 +65,5 @@ def _row(locale: Locale, facts: GgufFacts, file: str, size: int) -> str:
         unknown = say(locale, "card.gguf.unchecked")
         return f"| `{file}` | {megabytes} | {unknown} | {unknown} |"
     agreement = number(locale, 100 * checks["agreement"], 1)
-    more = number(locale, 100 * (checks["perplexity"] / checks["perplexity_before"] - 1), 1)
+    more = number(locale, round(100 * (checks["perplexity"] / checks["perplexity_before"] - 1), 1) + 0.0, 1)
     return f"| `{file}` | {megabytes} | {agreement} | {more} |"
