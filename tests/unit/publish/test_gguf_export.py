@@ -18,6 +18,7 @@ from studio.recipes import dump_recipe
 from studio.services import gguf
 from studio.services.studio import Studio, open_studio
 from studio.settings import Settings
+from tests.live import command
 from tests.starter import CACHE
 from tests.unit.publish.making import make_adapter
 from tests.unit.publish.test_card import RECIPE
@@ -135,3 +136,13 @@ def test_kinds_say_why_they_cannot_be_made_here(studio: Studio, tmp_path: Path, 
     assert found["q4_k_m"].why_not is not None
     assert found["q4_k_m"].why_not.code == "gguf.no_quantiser"
     assert next(iter(found)) in ("f16", "bf16")
+
+
+def test_the_verb_answers_with_the_agreed_keys(studio: Studio) -> None:
+    workspace = studio.settings.workspace
+    refused = command(workspace, "export", "first-1", "--gguf", "q9", status=1)
+    assert refused["error"] == "gguf.unknown_kind"
+    told = command(workspace, "export", "first-1", "--gguf", "F16", timeout=300)
+    assert set(told) == {"job", "run", "state", "file", "bytes", "kind", "checks", "modelfile"}
+    assert (told["state"], told["kind"], told["run"]) == ("done", "f16", "first-1")
+    assert check_record(Path(told["file"]).parent).kind == "gguf"
