@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,18 +17,21 @@ from studio.models.files import ModelFiles, locate
 from studio.models.reference import parse_reference
 from studio.models.tokenizer import load_tokenizer
 from studio.publish import facts as known
+from studio.publish.card_edits import put_card
+from studio.publish.card_facts import Told
 from studio.publish.converter import fetch_converter
 from studio.publish.gguf import write_gguf
-from studio.publish.gguf_card import GgufFacts, write_gguf_card
 from studio.publish.gguf_check import GgufChecks, can_check, check_gguf, check_texts
 from studio.publish.gguf_kinds import Kind, find_kind
 from studio.publish.merge import incoming
 from studio.publish.modelfile import write_modelfile
 from studio.publish.pipeline import merge_run
-from studio.publish.record import CARD, Record, check_record, read_record, write_record
+from studio.publish.record import Record, check_record, read_record, write_record
+from studio.publish.snippets import gguf_snippets
 from studio.settings import Settings
 
 MODELFILE = "Modelfile"
+_TERMS = ("LICENSE*", "NOTICE*", "USE_POLICY*", "*TERMS*")
 _SHARES = {"merge": 0.4, "write": 0.65, "check": 0.97}  # of the job, when each ends
 
 
@@ -86,7 +90,10 @@ def export_gguf(
         size = target.stat().st_size
         if out is None:
             progress(_SHARES["check"], "progress.gguf.card")
-            _describe(target.parent, files, name, kind, checks, old)
+            found = {} if old is None else dict(old.checks)
+            if checks is not None:
+                found[kind.name] = asdict(checks)
+            _describe(files, target, kind, found, settings, merged, template=modelfile.has_template)
     file = out or settings.exports / f"{name}-gguf" / target.name
     return {
         "file": str(file),
@@ -113,7 +120,7 @@ def _folder(out: Path, name: str, files: ModelFiles) -> Iterator[tuple[Path, Rec
         folder = Path(temporary) / out.name
         folder.mkdir()
         for each in old.files:
-            if each != MODELFILE:
+            if each.endswith(".gguf"):
                 os.link(out / each, folder / each)
         yield folder / name, old
         out.rename(Path(temporary) / "old")
@@ -167,16 +174,47 @@ def _adds_start(checks: GgufChecks | None, merged: Path) -> bool:
 
 
 def _describe(
-    folder: Path, files: ModelFiles, name: str, kind: Kind, checks: GgufChecks | None, old: Record | None
+    files: ModelFiles,
+    file: Path,
+    kind: Kind,
+    checks: Mapping[str, Mapping[str, Any]],
+    settings: Settings,
+    merged: Path,
+    *,
+    template: bool,
 ) -> None:
-    found = {} if old is None else dict(old.checks)
-    if checks is not None:
-        found[kind.name] = asdict(checks)
-    sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.gguf"))}
-    facts = GgufFacts(name, known.base_facts(files.base, files.folder), sizes, found)
-    (folder / CARD).write_text(write_gguf_card(facts), encoding="utf8")
-    if checks is not None:
-        write_record(folder, "gguf", files.reference, files.base, found)
+    """Terms, card and, if the new file was checked, the record of its folder."""
+    assert files.adapter is not None, files
+    folder = file.parent
+    for path in (path for pattern in _TERMS for path in merged.glob(pattern)):
+        shutil.copyfile(path, folder / path.name)
+    name = f"{parse_reference(files.reference).name}-gguf"
+    facts = known.gather(files, folder, name, settings, kind="gguf", dtype=kind.name, template=template)
+    facts = replace(facts, snippets=gguf_snippets(name, file.name, template, MODELFILE), checks=_told(folder, checks))
+    put_card(folder, facts, known.run_folder(files.adapter, settings))
+    if kind.name in checks:
+        write_record(folder, "gguf", files.reference, files.base, checks)
+
+
+def _told(folder: Path, checks: Mapping[str, Mapping[str, Any]]) -> tuple[Told, ...]:
+    kinds = [path.stem.rpartition("-")[2] for path in sorted(folder.glob("*.gguf"))]
+    first = [Told("card.gguf.tokens", {"texts": max(each["texts"] for each in checks.values())})] if checks else []
+    rest = [
+        Told(
+            "card.gguf.kind",
+            {
+                "kind": kind,
+                "agreement": round(100 * checks[kind]["agreement"], 1),
+                "positions": checks[kind]["positions"],
+                "after": checks[kind]["perplexity"],
+                "before": checks[kind]["perplexity_before"],
+            },
+        )
+        if kind in checks
+        else Told("card.gguf.unchecked", {"kind": kind})
+        for kind in kinds
+    ]
+    return (*first, *rest)
 
 
 def _part(progress: Progress, start: float, end: float) -> Progress:
