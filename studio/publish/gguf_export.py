@@ -80,28 +80,37 @@ def export_gguf(
         place as (target, old),
         _merged(files, settings, texts, _part(progress, 0.0, _SHARES["merge"]), stopping) as merged,
     ):
-        part = _part(progress, _SHARES["merge"], _SHARES["write"])
-        write_gguf(converter, merged, target, kind, name=name, progress=part, stopping=stopping)
-        checks = _check(merged, target, kind, _part(progress, _SHARES["write"], _SHARES["check"]), stopping)
-        shown = target.name if out is None else out.name
-        modelfile = write_modelfile(shown, merged, adds_start=_adds_start(checks, merged))
-        beside = target.with_name(MODELFILE if out is None else f"{target.name}.{MODELFILE}")
-        beside.write_text(modelfile.text, encoding="utf8")
-        size = target.stat().st_size
-        if out is None:
-            progress(_SHARES["check"], "progress.gguf.card")
-            found = {} if old is None else dict(old.checks)
-            if checks is not None:
-                found[kind.name] = asdict(checks)
-            _describe(files, target, kind, found, settings, merged, template=modelfile.has_template)
+        made = _make(files, kind, converter, target, merged, out, old, settings, progress, stopping)
     file = out or settings.exports / f"{name}-gguf" / target.name
-    return {
-        "file": str(file),
-        "bytes": size,
-        "kind": kind.name,
-        "checks": None if checks is None else asdict(checks),
-        "modelfile": str(file.with_name(beside.name)),
-    }
+    return {"file": str(file), "kind": kind.name, **made, "modelfile": str(file.with_name(made["modelfile"]))}
+
+
+def _make(
+    files: ModelFiles,
+    kind: Kind,
+    converter: Path,
+    target: Path,
+    merged: Path,
+    out: Path | None,
+    old: Record | None,
+    settings: Settings,
+    progress: Progress,
+    stopping: Stopping,
+) -> dict[str, Any]:
+    """Write, check and describe `target`; tells ``bytes, checks, modelfile``, the last as a name."""
+    name = parse_reference(files.reference).name
+    part = _part(progress, _SHARES["merge"], _SHARES["write"])
+    write_gguf(converter, merged, target, kind, name=name, progress=part, stopping=stopping)
+    checks = _check(merged, target, kind, _part(progress, _SHARES["write"], _SHARES["check"]), stopping)
+    modelfile = write_modelfile(target.name, merged, adds_start=_adds_start(checks, merged))
+    beside = target.with_name(MODELFILE if out is None else f"{target.name}.{MODELFILE}")
+    beside.write_text(modelfile.text, encoding="utf8")
+    progress(_SHARES["check"], "progress.gguf.card")
+    told = None if checks is None else asdict(checks)
+    if out is None:
+        found = ({} if old is None else dict(old.checks)) | ({} if told is None else {kind.name: told})
+        _describe(files, target, kind, found, settings, merged, template=modelfile.has_template)
+    return {"bytes": target.stat().st_size, "checks": told, "modelfile": beside.name}
 
 
 @contextmanager
