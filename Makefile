@@ -22,7 +22,7 @@ $(VENV)/.installed: requirements.txt
 test-setup: setup $(VENV)/.test-installed
 	@sh tests/install_chromium.sh
 
-$(VENV)/.test-installed: requirements-test.txt requirements.txt
+$(VENV)/.test-installed: requirements-test.txt requirements-gguf.txt requirements.txt
 	$(BIN)/python -m pip install --quiet -r requirements-test.txt
 	@touch $@
 

@@ -10,6 +10,7 @@ from studio.commands import (
     adapter,
     data,
     evaluation,
+    export,
     history,
     jobs,
     merging,
@@ -42,6 +43,7 @@ app.command()(merging.merge)
 app.command()(merging.verify)
 app.command()(merging.towards)
 app.command()(adapter.pack)
+app.command()(export.export)
 app.command()(publish.publish)
 app.command()(runs.run)
 app.command()(runs.estimate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,11 @@ def import_starter(
 
 def story_pairs(folder: Path = FOLDER) -> list[Pair]:
     """The thirty held-out bilingual stories: the same texts in Persian and in English."""
-    lines = (folder / "stories.jsonl").read_text(encoding="utf8").split("\n")
+    return _pairs(folder / "stories.jsonl")
+
+
+def _pairs(path: Path) -> list[Pair]:
+    lines = path.read_text(encoding="utf8").split("\n")
     return [Pair(values["fa"], values["en"]) for line in lines if line.strip() for values in [json.loads(line)]]
 
 
@@ -81,6 +86,16 @@ def held_out_lines(language: str = "fa", folder: Path = FOLDER) -> list[str]:
     compares with earlier ones, and is measured on texts that no recipe of the studio trains on.
     """
     return [" ".join((pair.fa if language == "fa" else pair.en).split()) for pair in story_pairs(folder)]
+
+
+def sample_lines(language: str = "fa", folder: Path = FOLDER) -> list[str]:
+    """Sentences of all bilingual stories, the held-out ones first, then in Persian the lines of the sample prose."""
+    stories = [*story_pairs(folder), *_pairs(folder / "more_stories.jsonl")]
+    texts = [pair.fa if language == "fa" else pair.en for pair in stories]
+    if language == "fa":
+        texts += (folder / "prose.txt").read_text(encoding="utf8").splitlines()
+    ends = re.compile(r"(?<=[.!?؟])\s+")
+    return [sentence for text in texts for sentence in ends.split(text.strip()) if sentence]
 
 
 def _import_hafez(target: Path, progress: Progress, stopping: Stopping) -> Manifest:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from studio.tasks.data import check_catalogue, clean_data, examine_data, import_data, mix_data
 from studio.tasks.models import evaluate_model, fetch_model, measure_bits, train
-from studio.tasks.publishing import measure_towards, merge_model, pack_adapter, publish_model, verify_merge
+from studio.tasks.publishing import (
+    export_gguf,
+    measure_towards,
+    merge_model,
+    pack_adapter,
+    publish_model,
+    verify_merge,
+)
 from studio.tasks.vocabulary import expand_model, learn_vocabulary, make_rows
 
 if TYPE_CHECKING:
@@ -26,6 +33,7 @@ TASKS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "towards": measure_towards,
     "adapter": pack_adapter,
     "publish": publish_model,
+    "gguf": export_gguf,
     "bits": measure_bits,
     "evaluate": evaluate_model,
     "vocabulary": learn_vocabulary,

@@ -112,3 +112,20 @@ def publish_model(work: Work) -> dict[str, Any]:
     # Asked again: another form of the run may have been published meanwhile.
     linked = published.link_forms(api, {**forms(), record.kind: repo}, lambda place: remote.is_private(api, place))
     return told | {"linked": linked}
+
+
+def export_gguf(work: Work) -> dict[str, Any]:
+    """Write a run as a GGUF file: arguments `run` (a ``run:`` reference), `kind`, and `out`, a file or None."""
+    from studio.data.starters import held_out_lines
+    from studio.publish.gguf_export import export_gguf
+
+    given = work.job.arguments
+    return export_gguf(
+        given["run"],
+        given["kind"],
+        work.settings,
+        held_out_lines()[:QUICK_TEXTS],
+        out=None if given["out"] is None else Path(given["out"]),
+        progress=work.progress,
+        stopping=work.stopping,
+    )
