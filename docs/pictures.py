@@ -24,7 +24,7 @@ from tests.browser.conftest import QUIET  # noqa: E402
 from tests.live import LiveStudio  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
-TABS = ("start", "data", "vocabulary", "train", "chat", "evaluate", "models", "jobs", "history", "settings")
+TABS = ("start", "data", "vocabulary", "train", "chat", "evaluate", "publish", "models", "jobs", "history", "settings")
 STARTER = "starter:smollm2-135m"
 
 

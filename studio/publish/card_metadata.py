@@ -134,7 +134,7 @@ def _check(front: dict[str, Any]) -> None:
     from huggingface_hub.utils._validators import validate_repo_id
 
     licence = front.get("license")
-    if not licence or not isinstance(licence, str | list):
+    if licence is not None and (not licence or not isinstance(licence, str | list)):
         raise StudioError("card.bad_metadata", reason="license: ?")
     if licence == "other" and not front.get("license_name"):
         raise StudioError("card.bad_metadata", reason="license: other, license_name: ?")

@@ -25,11 +25,12 @@ from studio.models.source import read_source
 from studio.models.tokenizer import load_tokenizer
 from studio.publish import facts as known
 from studio.publish.adapter import CONFIG, WEIGHTS
-from studio.publish.adapter_card import AdapterFacts, adapter_card
+from studio.publish.adapter_card import adapter_facts
 from studio.publish.adapter_check import Matched, Seen, check_adapter, look
+from studio.publish.card_edits import put_card
 from studio.publish.companions import write_json, write_texts
 from studio.publish.merge import check_space, incoming
-from studio.publish.record import CARD, write_record
+from studio.publish.record import write_record
 from studio.publish.shards import read_shard
 from studio.settings import Settings
 
@@ -62,7 +63,7 @@ def export_adapter(
         stopping: Asked between its parts.
 
     Returns:
-        ``out, files, bytes, checks``.
+        ``out, files, bytes, card, checks``.
 
     Raises:
         StudioError: ``publish.nothing_to_pack``, ``publish.no_adapter``, ``publish.adapter_broken``,
@@ -88,13 +89,18 @@ def export_adapter(
         matched = check_adapter(files.folder, folder, expected, stopping=stopping)
         progress(0.95, "progress.merge.card")
         checks = _checks(tokens, seen, matched)
-        (folder / CARD).write_text(_card(files, out.name, longer, checks, matched, folder, settings), encoding="utf8")
+        facts = known.gather(
+            files, folder, out.name, settings, kind="adapter", dtype="float32", template=matched.template
+        )
+        facts = adapter_facts(facts, checks, longer or None, _revision(files))
+        card = put_card(folder, facts, known.run_folder(files.adapter, settings))
         write_record(folder, "adapter", files.reference, files.base, checks)
     names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     return {
         "out": str(out),
         "files": names,
         "bytes": sum((out / name).stat().st_size for name in names),
+        "card": card.state,
         "checks": checks,
     }
 
@@ -184,27 +190,3 @@ def _checks(tokens: _Tokens | None, seen: Seen, matched: Matched) -> dict[str, A
         "transformers": matched.transformers,
         "peft": matched.peft,
     }
-
-
-def _card(
-    files: ModelFiles,
-    name: str,
-    longer: int,
-    checks: dict[str, Any],
-    matched: Matched,
-    folder: Path,
-    settings: Settings,
-) -> str:
-    assert files.adapter is not None, files
-    return adapter_card(
-        AdapterFacts(
-            name=name,
-            base=known.base_facts(files.base, files.folder),
-            revision=_revision(files),
-            recipe=known.run_recipe(known.run_folder(files.adapter, settings)),
-            template=matched.template,
-            rows=longer or None,
-            checks=checks,
-            weights=known.weight_hashes(folder),
-        )
-    )

@@ -23,12 +23,44 @@ model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
 answer = model.generate(**inputs, max_new_tokens=100)
 print(tokenizer.decode(answer[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))"""
 
+_PEFT = """from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+base, adapter = {base}, {adapter}
+tokenizer = AutoTokenizer.from_pretrained(adapter)
+model = AutoModelForCausalLM.from_pretrained(base, {revision}dtype="auto")
+{resize}model = PeftModel.from_pretrained(model, adapter)
+{prompt}
+answer = model.generate(**inputs, max_new_tokens=100)
+print(tokenizer.decode(answer[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))"""
+_RESIZE = "model.resize_token_embeddings({rows}, mean_resizing=False)  # the adapter fills the new rows\n"
+
 
 def transformers_snippet(name: str, template: bool) -> Snippet:
     """A program that loads the folder `name` from the folder above it and prints an answer."""
     folder = json.dumps(name, ensure_ascii=False)
     text = _TRANSFORMERS.format(folder=folder, prompt=_CHAT if template else _PLAIN)
     return Snippet("card.use.transformers", "python", text)
+
+
+def peft_snippet(name: str, rows: int | None, template: bool, *, base: str, revision: str | None = None) -> Snippet:
+    """A program that loads a base and the adapter `name` with plain peft, and prints an answer.
+
+    Args:
+        name: Repository or folder of the adapter.
+        rows: That the base's tables must be made longer to; None if they need not be.
+        template: Whether the tokenizer has a chat template.
+        base: Repository or folder of the base.
+        revision: Commit of the base's repository.
+    """
+    text = _PEFT.format(
+        base=json.dumps(base, ensure_ascii=False),
+        adapter=json.dumps(name, ensure_ascii=False),
+        revision="" if revision is None else f"revision={json.dumps(revision)}, ",
+        resize="" if rows is None else _RESIZE.format(rows=rows),
+        prompt=_CHAT if template else _PLAIN,
+    )
+    return Snippet("card.use.peft", "python", text)
 
 
 def gguf_snippets(name: str, file: str, template: bool, modelfile: str | None = "Modelfile") -> tuple[Snippet, ...]:

@@ -27,7 +27,7 @@ Build = Callable[[str, Any], None]
 Tabs = Sequence[tuple[str, Build]]
 """Keys and builders in the order of the journey; the label of a key is ``tabs.KEY``."""
 
-APART = ("jobs", "history", "settings")
+APART = ("models", "jobs", "history", "settings")
 STATUS = "status"
 """The panel of this name, if there is one, stands in the header: what is running now."""
 

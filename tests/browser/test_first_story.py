@@ -100,12 +100,12 @@ def talk(page: Page, locale: str, run: str) -> None:
 
 
 def merge(page: Page, locale: str, live: LiveStudio, run: str) -> Path:
-    go(page, "models")
+    go(page, "publish")
     page.wait_for_timeout(4500)
-    page.locator("#merge-name input, #merge-name textarea").first.fill("my-model")
-    page.locator("#merge").click()
-    expect(page.locator("#merges .check").first).to_be_visible(timeout=5 * MINUTES)
-    expect(page.locator("#merges")).to_contain_text(say(locale, "models.check.reload"))
+    page.locator("#publish-name input, #publish-name textarea").first.fill("my-model")
+    page.locator("#publish-make").click()
+    expect(page.locator("#exports .check").first).to_be_visible(timeout=5 * MINUTES)
+    expect(page.locator("#exports")).to_contain_text(say(locale, "publish.check.reload"))
     return live.workspace / "exports" / "my-model"
 
 
@@ -129,8 +129,8 @@ def made(page: Page, locale: str, run: str) -> None:
     expect(page.locator("#board")).to_contain_text(run, timeout=20_000)
     expect(page.locator("#board .pill.done")).to_contain_text(say(locale, "states.done"))
     expect(page.locator("#answers .samples li").first).to_be_visible(timeout=20_000)
-    go(page, "models")
-    expect(page.locator("#merges")).to_contain_text(say(locale, "models.check.reload"), timeout=20_000)
+    go(page, "publish")
+    expect(page.locator("#exports")).to_contain_text(say(locale, "publish.check.reload"), timeout=20_000)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from studio.i18n import say
 from tests.live import LiveStudio
 
-TABS = ("start", "data", "vocabulary", "train", "chat", "evaluate", "models", "jobs", "history", "settings")
+TABS = ("start", "data", "vocabulary", "train", "chat", "evaluate", "publish", "models", "jobs", "history", "settings")
 MOST_INPUTS = 15
 
 VISIBLE_INPUTS = """() => [...document.querySelectorAll(

@@ -34,7 +34,9 @@ PANELS = (
     "status",
     "chat_memory",
     "bases",
-    "merges",
+    "exports",
+    "towards",
+    "published",
     "all_jobs",
     "job",
     "past_jobs",
@@ -47,10 +49,18 @@ PANELS = (
     "votes",
 )
 EVENTS = ("click", "change", "input", "submit", "tick", "upload", "select", "blur", "then", "success")
-CLOCKS = {"data_names", "mix_choices", "vocabulary_choices", "runs", "chat_choices", "merge_choices", "shareable",
-          "history_runs", "job_choices", "evaluate_choices"}  # fmt: skip
-ON_OPENING = {"shared", "prices_kept", "expected_time", "device", "token", "workspace", "estimate_open"}
-FOLLOWING = {"data_preset", "vocabulary_base_of", "vocabulary_name", "vocabulary_keep", "starts_of"}
+CLOCKS = {"data_names", "mix_choices", "vocabulary_choices", "runs", "chat_choices", "export_choices", "shareable",
+          "publish_choices", "history_runs", "job_choices", "evaluate_choices"}  # fmt: skip
+ON_OPENING = {"card_open", "shared", "prices_kept", "expected_time", "device", "token", "workspace", "estimate_open"}
+FOLLOWING = {
+    "card",
+    "towards_of",
+    "data_preset",
+    "vocabulary_base_of",
+    "vocabulary_name",
+    "vocabulary_keep",
+    "starts_of",
+}
 AT_ONCE = {"vocabulary_size", "mix_shares", "show_run", "chat_stop", "chat_clear", "disk_use", "history_find",
            "history_newer", "history_older", "history_cancel", "job_show", "jobs_page", "code_other", "chat_add",
            "chat_remove", "chat_hide", "chat_manner", "chat_manner_of", "prompts_stop"}  # fmt: skip
@@ -143,7 +153,7 @@ def test_refusals_speak_the_language_of_the_page(page: Page, tmp_path: Path) -> 
         page.sentence("vocabulary.nothing_to_compare"): ("vocabulary_compare", ([],)),
         page.sentence("run.unknown", run=bad): ("stop", (bad,)),
         page.sentence("run.unknown", run=""): ("resume", (None,)),
-        page.sentence("publish.no_run"): ("merge", (None, "")),
+        page.sentence("publish.no_run"): ("export", (None, "merged", "bfloat16", "q8_0", 0, "")),
         page.sentence("chat.no_model"): ("chat", question([], "سلام")),
         page.sentence("chat.bad_knob", key="top_p", fault="less_than_equal", bound=1.0): (
             "chat", question(["starter:smollm2-135m"], "سلام", temperature=0.7, top_p=7),
@@ -206,7 +216,7 @@ def test_live_panels_answer_once_and_then_only_what_is_new(page: Page) -> None:
         assert again == {"token": first["token"], "unchanged": True}, name
     assert page.refusal("board", "none-1", "") == page.sentence("run.unknown", run="none-1")
     assert say(page.locale, "train.empty_title") in page.ask("board", "", "")["html"]
-    assert say(page.locale, "models.merged_empty") in page.ask("merges", "", "")["html"]
+    assert say(page.locale, "publish.exports_empty") in page.ask("exports", "", "")["html"]
     curves = page.ask("curves", "none-1", None)
     assert (curves["series"], curves["stages"]) == ({}, [])
     for name, word in {"device": "start.device", "workspace": "settings.workspace"}.items():

@@ -25,11 +25,12 @@ from studio.jobs.events import Stopping
 from studio.models.files import ModelFiles
 from studio.models.load import load_adapted
 from studio.publish import adapter_reload, peft_adapter
-from studio.publish.adapter_card import AdapterFacts, adapter_card, adapter_snippet
+from studio.publish.adapter_card import adapter_facts
 from studio.publish.adapter_check import Matched, look
-from studio.publish.card import BaseFacts
+from studio.publish.card import BaseFacts, CardFacts, write_card
 from studio.publish.peft_adapter import export_adapter
 from studio.publish.record import check_record
+from studio.publish.snippets import peft_snippet
 from studio.settings import Settings
 from tests.unit.publish.packing import COMMIT, REPOSITORY, build_run
 from tests.unit.training.tiny_families import FAMILIES, Family
@@ -177,8 +178,8 @@ def test_a_base_of_unknown_origin_is_named_by_no_path(tmp_path: Path, monkeypatc
 def test_the_program_of_the_card_runs_as_written(tied: ModelFiles, packed: Path, tmp_path: Path) -> None:
     programs = re.findall(r"```python\n(.*?)```", (packed / "README.md").read_text(encoding="utf8"), re.DOTALL)
     assert programs[0] == programs[1]
-    written = adapter_snippet(packed.name, 520, True, base=REPOSITORY, revision=COMMIT)
-    assert programs[0] == written + "\n"
+    written = peft_snippet(packed.name, 520, True, base=REPOSITORY, revision=COMMIT)
+    assert programs[0] == written.text + "\n"
     (tmp_path / REPOSITORY).parent.mkdir()
     (tmp_path / REPOSITORY).symlink_to(tied.folder)
     (tmp_path / packed.name).symlink_to(packed)
@@ -254,7 +255,8 @@ def test_the_card_says_whether_peft_may_merge(merges: bool | None, sentence: str
     checks = {"new_tokens": 4000, "texts": 4, "tokens": 90, "dtype": "float32", "logits_difference": 1e-7,
               "merged_difference": 2e-6, "peft_merges": merges, "transformers": "5.23", "peft": "0.21"}  # fmt: skip
     base = BaseFacts("starter:tiny", "org/tiny", "gemma", "Q4_1")
-    card = adapter_card(AdapterFacts("مدل", base, None, None, False, 4520, checks, (("a.safetensors", "00ff"),)))
+    facts = CardFacts("مدل", "float32", False, base, None, (), weights=(("a.safetensors", "00ff"),), kind="adapter")
+    card = write_card(adapter_facts(facts, checks, 4520, None))
     assert sentence in card
     assert "4,000 tokens" in card
     assert "۴٬۰۰۰ توکن" in card
