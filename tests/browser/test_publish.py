@@ -66,7 +66,7 @@ def log_in(page: Page, locale: str) -> None:
     go(page, "settings")
     page.get_by_label(say(locale, "settings.token"), exact=True).fill(TOKEN)
     page.get_by_role("button", name=say(locale, "settings.save_token"), exact=True).click()
-    expect(page.locator("#token-state, .screen")).to_contain_text(say(locale, "settings.token_kept"), timeout=20_000)
+    expect(page.get_by_text(say(locale, "settings.token_kept")).first).to_be_visible(timeout=20_000)
     go(page, "publish")
 
 
