@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from studio.auth import for_everyone, owner_only
+from studio.auth import owner_only
 from studio.errors import StudioError
 from studio.jobs.store import Job, NewJob
 from studio.models.files import locate, read_config
@@ -29,7 +29,7 @@ class GgufKind:
         return self.why_not is None
 
 
-@for_everyone
+@owner_only
 def kinds(studio: Studio) -> tuple[GgufKind, ...]:
     """All kinds, those with the most bits first."""
     found = [GgufKind(kind.name, kind.bits, _why_not(kind.name)) for kind in KINDS.values()]
