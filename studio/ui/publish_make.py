@@ -12,6 +12,7 @@ from studio.publish.companions import Dtype
 from studio.publish.record import Kind
 from studio.services import adapters, chat, gguf, merging
 from studio.services.studio import Studio
+from studio.ui import parts
 from studio.ui.handlers import guarded, inform
 from studio.ui.widgets import PLAIN, follow_choices, live_panel, pulse
 
@@ -82,7 +83,7 @@ def build(locale: str, studio: Studio, curve: str) -> None:
 def _sorts(locale: str, studio: Studio) -> list[tuple[str, str]]:
     """The kinds of GGUF that can be made here, with their bits for each weight."""
     return [
-        (say(locale, "publish.gguf_kind", kind=each.name, bits=number(locale, each.bits, 1)), each.name)
+        (say(locale, "publish.gguf_kind", kind=parts.named(each.name), bits=number(locale, each.bits, 1)), each.name)
         for each in gguf.kinds(studio)
         if each.available
     ]

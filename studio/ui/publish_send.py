@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from studio.errors import StudioError
@@ -26,12 +28,12 @@ def build(locale: str, studio: Studio, choice: gr.Dropdown) -> None:
     plan = html_block("", elem_id="publish-plan")
     accept = gr.Checkbox(False, label=say(locale, "publish.accept"), info=say(locale, "publish.accept_info"),
                          elem_id="publish-accept")  # fmt: skip
-    send = gr.Button(say(locale, "publish.send"), variant="primary", elem_id="publish-send")
+    send = gr.Button(say(locale, "publish.send"), elem_id="publish-send")
 
-    def show(name: str | None, target: str, hidden: bool) -> str:
-        return publish_views.plan_view(
-            locale, publishing.plan(studio, _chosen(name), target.strip(), private=bool(hidden))
-        )
+    def show(name: str | None, target: str, hidden: bool) -> tuple[str, dict[str, Any]]:
+        found = publishing.plan(studio, _chosen(name), target.strip(), private=bool(hidden))
+        ready = "secondary" if found.problems else "primary"  # the next sensible step is the brightest button
+        return publish_views.plan_view(locale, found), gr.update(variant=ready)
 
     def publish(name: str | None, target: str, note: str, hidden: bool, accepted: bool) -> None:
         publishing.start_publish(
@@ -40,7 +42,7 @@ def build(locale: str, studio: Studio, choice: gr.Dropdown) -> None:
         )  # fmt: skip
         inform(locale, "publish.sending", repo=target.strip())
 
-    look.click(guarded(locale, show), [choice, repo, private], plan, api_name="publish_plan", **PLAIN)
+    look.click(guarded(locale, show), [choice, repo, private], [plan, send], api_name="publish_plan", **PLAIN)
     send.click(guarded(locale, publish), [choice, repo, message, private, accept], None, api_name="publish", **PLAIN)
 
 
