@@ -105,3 +105,22 @@ def _finish(writer: Any, size: int, path: Path) -> Path:
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def greedy_text(gguf: Path, prompt: str, tokens: int) -> str:
+    """What the real llama.cpp answers to one question, rendered by the template that is in the file."""
+    import xllamacpp
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(gguf)
+    parameters.n_ctx, parameters.warmup, parameters.port = 512, False, 0
+    parameters.cpuparams.n_threads = 1  # its threads spin: two of them on two busy cores take a hundred times as long
+    server = xllamacpp.Server(parameters)
+    asked = {"messages": [{"role": "user", "content": prompt}], "max_tokens": tokens, "temperature": 0}
+    request = urllib.request.Request(
+        f"{server.listening_address}/v1/chat/completions",
+        json.dumps(asked).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=120) as told:
+        return str(json.load(told)["choices"][0]["message"]["content"]).replace("\n", " ")
