@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -78,7 +77,13 @@ def measure(studio: Studio, run: str) -> dict[str, Any]:
     stages = {"base": dict(told.base_bits), **{stage.name: dict(stage.bits_per_byte) for stage in told.stages}}
     said = answers(studio.settings, f"run:{run}")
     found = judge(said, training_texts(studio.settings, told.recipe.datasets))
-    return {"run": run, "stages": stages, "written": asdict(summarise(found)), "answers": said}
+    return {
+        "run": run,
+        "stages": stages,
+        "seconds": sum(stage.seconds or 0.0 for stage in told.stages),
+        "written": asdict(summarise(found)),
+        "answers": said,
+    }
 
 
 def report(found: dict[str, Any]) -> str:
@@ -96,8 +101,7 @@ def report(found: dict[str, Any]) -> str:
     for name, figures in found["stages"].items():
         fa, en = figures["fa"], figures["en"]
         lines.append(f"| {name} | {fa:.3f} | {fa / base['fa'] - 1:+.1%} | {en:.3f} | {en / base['en'] - 1:+.1%} |")
-    seconds = found.get("seconds")
-    lines += ["", f"Whole run: {seconds / 60:.0f} minutes." if seconds else "", ""]
+    lines += ["", f"Steps of all stages: {found['seconds'] / 60:.0f} minutes.", ""]
     written = found["written"]
     lines += [
         "| answers to thirty unseen prompts | | wanted |",
@@ -124,12 +128,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
     given = parser.parse_args()
-    seconds, run = None, given.run
-    if run is None:
-        began = time.monotonic()
-        run = command(given.workspace, "run", RECIPE)["run"]
-        seconds = round(time.monotonic() - began, 1)
-    found = {"seconds": seconds, **measure(open_studio(load_settings(str(given.workspace))), run)}
+    run = given.run or command(given.workspace, "run", RECIPE)["run"]
+    found = measure(open_studio(load_settings(str(given.workspace))), run)
     if given.json:
         given.json.write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", encoding="utf8")
     if given.markdown:
