@@ -28,14 +28,14 @@ def set_token(studio: Studio, token: str) -> None:
     cleaned = token.strip()
     if not cleaned.startswith("hf_") or not cleaned.isascii() or len(cleaned) < 10:
         raise StudioError("hub.bad_token")
-    studio.vault.token = cleaned
+    studio.vault.keep(cleaned)
     studio.queue.advance()
 
 
 @owner_only
 def forget_token(studio: Studio) -> None:
     """Forget the Hub token."""
-    studio.vault.token = None
+    studio.vault.forget()
 
 
 @owner_only
@@ -50,7 +50,7 @@ def use_login(studio: Studio) -> None:
     token = get_token()
     if token is None:
         raise StudioError("hub.no_login")
-    studio.vault.token = token
+    studio.vault.keep(token)
     studio.queue.advance()
 
 

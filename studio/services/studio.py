@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from studio import workspace
 from studio.auth import OWNER, VISITOR, Caller
@@ -20,13 +20,7 @@ from studio.jobs.shares import ShareStore
 from studio.jobs.store import JobStore
 from studio.jobs.votes import VoteStore
 from studio.settings import Settings
-
-
-@dataclass
-class Vault:
-    """Holds the Hub token of this process; it is never written anywhere."""
-
-    token: str | None = field(default=None, repr=False)
+from studio.vault import Vault
 
 
 @dataclass(frozen=True)

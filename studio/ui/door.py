@@ -26,6 +26,7 @@ from studio.settings import LOOPBACK, Settings
 from studio.ui.entrance import LOGIN_COOKIE, entrance_routes
 from studio.ui.named_files import NamedFiles
 from studio.ui.page import preferred_locale
+from studio.vault import Vault
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 VISITOR_KEY = "studio.visitor"
@@ -46,6 +47,7 @@ class Gate:
 
     settings: Settings
     logins: Logins = field(default_factory=Logins)
+    vault: Vault = field(default_factory=Vault)
 
     def role(self, scope: Scope) -> Role:
         """Owner: who sits at this machine, has given the password, or owns the Space; everybody else visits."""
@@ -53,8 +55,15 @@ class Gate:
             return "owner"
         space = self.settings.space
         if space is not None and space.login and owns(space.owner, _profile(scope)):
+            self._take_token(_login(scope))
             return "owner"
         return "owner" if self.logins.knows(login_of(Headers(scope=scope))) else "visitor"
+
+    def _take_token(self, login: Mapping[str, Any]) -> None:
+        """An owner's login may fetch gated models and publish: its scopes stand at the head of README.md."""
+        if token := login.get("access_token"):
+            person = str(login["userinfo"]["preferred_username"])
+            self.vault.offer(str(token), person, float(login.get("expires_at") or 0.0))
 
     def is_local(self, scope: Scope) -> bool:
         """Whether a request comes from this machine itself, through no proxy and under this machine's own name.
@@ -235,12 +244,16 @@ def _away(settings: Settings) -> ASGIApp:
     return turn_away
 
 
-def _profile(scope: Scope) -> Mapping[str, Any]:
+def _login(scope: Scope) -> Mapping[str, Any]:
+    """What the Hub said at the login of this session; empty without one, and once it has run out."""
     from gradio.oauth import _get_valid_oauth_info_from_session
 
     session = scope.get("session")
-    info = None if session is None else _get_valid_oauth_info_from_session(session)
-    return (info or {}).get("userinfo") or {}
+    return (None if session is None else _get_valid_oauth_info_from_session(session)) or {}
+
+
+def _profile(scope: Scope) -> Mapping[str, Any]:
+    return _login(scope).get("userinfo") or {}
 
 
 def _name(host: str) -> str:

@@ -37,12 +37,10 @@ def results_view(locale: str, studio: Studio, found: Sequence[Evaluation]) -> Ma
     """The figures of evaluations that were asked the same way, held to the first."""
     compared = evaluations.compare(studio, found)
     names = [each.order.model for each in found]
-    body = [
-        _table(locale, compared, names),
-        dumbbell(locale, compared, names),
-        *(_plot(locale, one) for one in compared),
-        _notes(locale, compared),
-    ]
+    picture = dumbbell(locale, compared, names)
+    whole = bool(picture) and len(names) == 2  # of more models it shows the first and the last
+    plots = [] if whole else [_plot(locale, one) for one in compared]
+    body = [_table(locale, compared, names), picture, *plots, _notes(locale, compared)]
     return parts.card(say(locale, "evaluate.results"), parts.join(body), note=parts.ltr(found[0].order.suite))
 
 
@@ -93,7 +91,7 @@ def _plot(locale: str, one: Compared) -> Markup:
     said = "; ".join(f"{model} {share_text(locale, r.metric, r.figure.value)}" for model, r in one.results.items())
     return Markup(
         f'<figure class="dots" dir="ltr"><figcaption>{parts.code(one.task)}</figcaption>'
-        f'<svg viewBox="-8 0 {WIDTH + 340} {height + 8}" role="img" aria-label="{parts.escape(said)}">'
+        f'<svg viewBox="-24 0 {WIDTH + 356} {height + 8}" role="img" aria-label="{parts.escape(said)}">'
         f"{''.join(marks)}</svg></figure>"
     )
 

@@ -61,7 +61,7 @@ def journey() -> Tabs:
 def build_studio(studio: Studio) -> FastAPI:
     """The studio's pages in both languages, the owner's and, where others may come in, the visitors'."""
     visitors = build_visitors(studio.for_visitors(), _way(studio.settings, "in")) if is_open(studio.settings) else None
-    return build_door(studio.settings, build_owners(studio), visitors, Gate(studio.settings))
+    return build_door(studio.settings, build_owners(studio), visitors, Gate(studio.settings, vault=studio.vault))
 
 
 def build_owners(studio: Studio) -> FastAPI:

@@ -175,11 +175,12 @@ def wire(locale: str, studio: Studio, form: Form) -> None:
         return gr.update(visible=chosen == NEW)
 
     at = form.fields
-    at["recipe"].input(guarded(locale, fill), at["recipe"], form.filled[1:], api_name="recipe", **PLAIN)
+    # Gradio's dropdown says `input` twice for one choice, and the second answer would undo what was typed meanwhile.
+    at["recipe"].select(guarded(locale, fill), at["recipe"], form.filled[1:], api_name="recipe", **PLAIN)
     form.stage.input(
         guarded(locale, show), [form.stage, *form.inputs], [at[name] for name in OF_STAGE], api_name="stage", **PLAIN
     )
-    at["unit"].input(
+    at["unit"].select(
         guarded(locale, unit_changed), [at["unit"], at["recipe"], at["shown"]], at["budget"], api_name="budget_unit",
         **PLAIN,
     )  # fmt: skip

@@ -83,8 +83,8 @@ def finish_form(page: Page, locale: str) -> None:
     to_stage(page, locale, 1)
     expect(page.locator("#steps input")).to_have_value("120")
     fill(page, steps=1, train_length=128, train_accumulation=1)
-    without(page, "hafez")
-    without(page, "sample-stories-more")
+    for dataset in ("hafez", "sample-stories-more", "sample-chats"):
+        without(page, dataset)
     to_stage(page, locale, 2)
     expect(page.locator("#steps input")).to_have_value("2")  # kept while another was shown
     to_stage(page, locale, 0)

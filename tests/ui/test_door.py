@@ -17,6 +17,7 @@ from studio import password
 from studio.settings import Settings, Space
 from studio.ui.door import Gate, build_door, is_foreign, is_visitors, owns
 from studio.ui.named_files import BODY_LIMIT
+from studio.vault import Vault
 
 PASSWORD = "یک گذرواژهٔ بلند"
 
@@ -223,3 +224,14 @@ def test_visitors_are_told_apart(tmp_path: Path) -> None:
     assert Gate(Settings(tmp_path)).visitor(asked) == "10.0.0.1", "no proxy is known here"
     asked["session"] = {"oauth_info": {"userinfo": {"preferred_username": "reza"}}}
     assert Gate(space).visitor(asked) == "@reza"
+
+
+def test_only_an_owners_login_lends_its_token(tmp_path: Path) -> None:
+    space, vault = Settings(tmp_path, host="0.0.0.0", space=Space("sara/studio", login=True)), Vault()
+    asked = scope("x", "10.0.0.1")
+    for person, lent in (("reza", None), ("sara", "hf_of_sara")):
+        asked["session"] = {
+            "oauth_info": {"access_token": f"hf_of_{person}", "userinfo": {"preferred_username": person}}
+        }
+        Gate(space, vault=vault).role(asked)
+        assert vault.token == lent

@@ -59,11 +59,12 @@ class Browser:
     def __init__(self, live: LiveStudio, hub: HubLogin) -> None:
         self._port, self._hub, self.cookies = live.port, hub, SimpleCookie()
 
-    def get(self, path: str) -> tuple[int, str, bytes]:
-        """Status, where it sends on to, body."""
+    def get(self, path: str, body: bytes | None = None) -> tuple[int, str, bytes]:
+        """Status, where it sends on to, body; with a `body` of JSON it is a POST."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         sent = "; ".join(f"{name}={each.value}" for name, each in self.cookies.items())
-        connection.request("GET", path, headers={"host": HOST, "cookie": sent, "x-forwarded-proto": "https"})
+        headers = {"host": HOST, "cookie": sent, "x-forwarded-proto": "https", "content-type": "application/json"}
+        connection.request("GET" if body is None else "POST", path, body, headers)
         answer = connection.getresponse()
         for value in answer.headers.get_all("set-cookie") or []:
             self.cookies.load(value)
@@ -116,6 +117,18 @@ def test_login_at_the_hub_and_back(live: LiveStudio, hub: HubLogin, person: dict
     browser.get("/logout")
     assert browser.handlers() < 10
     assert hub.refusals == []
+
+
+def test_an_owner_who_is_logged_in_can_publish(live: LiveStudio, hub: HubLogin) -> None:
+    browser = Browser(live, hub)
+    hub.person = {"sub": "1", "name": "Sara", "preferred_username": "sara"}
+    browser.log_in()
+    browser.get("/fa/")
+    status, _, told = browser.get("/fa/gradio_api/run/token", b'{"data": []}')
+    assert status == 200
+    assert say("fa", "settings.token_kept") in json.loads(told)["data"][0]
+    assert b"hf_oauth" not in told
+    assert "contribute-repos" in SpaceCard.load(ROOT / "README.md").data.to_dict()["hf_oauth_scopes"]
 
 
 def test_a_login_that_another_began_is_not_taken(live: LiveStudio, hub: HubLogin) -> None:
