@@ -156,7 +156,7 @@ def _runs(locale: str, studio: Studio) -> Markup:
 
 
 def _not_kept(locale: str) -> Markup:
-    actions = parts.go_button(say(locale, "tabs.models"), "models", primary=False)
+    actions = parts.go_button(say(locale, "tabs.publish"), "publish", primary=False)
     title, body = say(locale, "space.not_kept"), say(locale, "space.not_kept_body")
     return parts.banner(title, body, tone="warn", actions=actions)
 
