@@ -39,7 +39,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
 def test_a_run_is_packed_by_the_command(studio: Studio, tmp_path: Path) -> None:
     out = tmp_path / "adapter"
     told = command(studio.settings.workspace, "pack", "tiny-1", "--out", str(out), timeout=180)
-    assert set(told) == {"out", "files", "bytes", "checks", "job", "run", "state"}
+    assert set(told) == {"out", "files", "bytes", "card", "checks", "job", "run", "state"}
     assert (told["out"], told["run"], told["state"]) == (str(out), "tiny-1", "done")
     assert told["checks"]["new_tokens"] == 40
     assert check_record(out).kind == "adapter"
