@@ -22,7 +22,8 @@ def bases_view(locale: str, studio: Studio) -> Markup:
     """Base models on disk, and fetches under way."""
     found = models.fetched(studio)
     rows = [(parts.code(name), _note(locale, name)) for name in found]
-    return parts.join([job_lines(locale, studio, "fetch"), parts.key_values(rows)])
+    shown = parts.key_values(rows) if rows else parts.paragraph(say(locale, "models.bases_empty"), soft=True)
+    return parts.join([job_lines(locale, studio, "fetch"), shown])
 
 
 def _note(locale: str, reference: str) -> str:
