@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from studio.auth import owner_only
 from studio.errors import StudioError
@@ -11,6 +10,7 @@ from studio.jobs.store import Job, NewJob
 from studio.models.files import locate, read_config
 from studio.models.foreign_code import is_needed
 from studio.models.reference import parse_reference
+from studio.services.exports import check_new_folder
 from studio.services.studio import Studio
 
 
@@ -34,19 +34,8 @@ def start_adapter(studio: Studio, run: str, out: Path | None = None, *, after: t
     if not after and is_needed(read_config((found := locate(run, studio.settings)).folder)):
         raise StudioError("publish.adapter_foreign_code", base=found.base)
     target = out or studio.settings.exports / f"{parsed.name}-adapter"
-    _check_out(target)
+    check_new_folder(target)
     arguments = {"run": run, "out": str(target.resolve())}
     job = studio.jobs.add(NewJob("adapter", target.name, arguments, lane="device", run=parsed.name, after=after))
     studio.queue.advance()
     return studio.jobs.get(job)
-
-
-def _check_out(out: Path) -> None:
-    try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise StudioError("publish.out_exists", out=str(out))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=out.parent):
-            pass
-    except OSError as error:
-        raise StudioError("publish.out_not_writable", out=str(out), reason=error.strerror or str(error)) from error

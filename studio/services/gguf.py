@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from studio.auth import owner_only
 from studio.errors import StudioError
@@ -13,6 +12,7 @@ from studio.models.files import locate, read_config
 from studio.models.foreign_code import is_needed
 from studio.models.reference import parse_reference
 from studio.publish.gguf_kinds import KINDS, find_kind
+from studio.services.exports import check_writable
 from studio.services.studio import Studio
 
 
@@ -67,18 +67,8 @@ def start_gguf(studio: Studio, run: str, kind: str, out: Path | None = None, *, 
     if target.exists():
         raise StudioError("file.exists", file=str(target))
     if out is not None:
-        _check_writable(target)
+        check_writable(target)
     arguments = {"run": run, "kind": kind, "out": None if out is None else str(target)}
     job = studio.jobs.add(NewJob("gguf", target.name, arguments, lane="device", run=parsed.name, after=after))
     studio.queue.advance()
     return studio.jobs.get(job)
-
-
-def _check_writable(target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=target.parent):
-            pass
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StudioError("publish.out_not_writable", out=str(target), reason=reason) from error

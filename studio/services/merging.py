@@ -1,12 +1,9 @@
-"""Merges: making one of a run, checking it again, what one towards the base would keep, and which there are."""
+"""Merges: making one of a run, checking it again, and what one towards the base would keep."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any
 
 from studio.auth import owner_only
 from studio.errors import StudioError
@@ -17,18 +14,8 @@ from studio.models.reference import ModelReference, parse_reference
 from studio.publish.companions import Dtype
 from studio.publish.record import check_merged
 from studio.publish.strength import check_towards
+from studio.services.exports import check_new_folder
 from studio.services.studio import Studio
-
-NAME = re.compile(r"[\w][\w.-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """A merged model on disk and what was checked of it."""
-
-    name: str
-    folder: Path
-    facts: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +57,7 @@ def start_merge(
     if not after and is_needed(read_config((found := locate(run, studio.settings)).folder)):
         raise StudioError("publish.foreign_code", base=found.base)
     target = out or studio.settings.exports / parsed.name
-    _check_out(target)
+    check_new_folder(target)
     arguments = {"run": run, "out": str(target.resolve()), "dtype": dtype, "towards_base": towards_base}
     return _queue(studio, NewJob("merge", target.name, arguments, lane="device", run=parsed.name, after=after))
 
@@ -117,30 +104,6 @@ def curve(studio: Studio, run: str) -> tuple[Point, ...] | None:
     return None
 
 
-@owner_only
-def export_folder(studio: Studio, name: str) -> Path:
-    """The folder below the exports for a name typed by a user.
-
-    Raises:
-        StudioError: ``publish.bad_name`` for one that would lead elsewhere.
-    """
-    cleaned = name.strip()
-    if not NAME.fullmatch(cleaned):
-        raise StudioError("publish.bad_name", name=cleaned)
-    return studio.settings.exports / cleaned
-
-
-@owner_only
-def merged(studio: Studio) -> list[Merged]:
-    """Merged models, newest first, with the figures of the job that made them."""
-    found = []
-    for job in studio.jobs.listing(states=("done",), kind="merge"):
-        folder = Path(job.arguments["out"])
-        if job.result is not None and (folder / "config.json").exists():
-            found.append(Merged(folder.name, folder, job.result))
-    return found
-
-
 def _run(reference: str) -> ModelReference:
     parsed = parse_reference(reference)
     if parsed.scheme != "run":
@@ -152,14 +115,3 @@ def _queue(studio: Studio, new: NewJob) -> Job:
     job = studio.jobs.add(new)
     studio.queue.advance()
     return studio.jobs.get(job)
-
-
-def _check_out(out: Path) -> None:
-    try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise StudioError("publish.out_exists", out=str(out))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=out.parent):
-            pass
-    except OSError as error:
-        raise StudioError("publish.out_not_writable", out=str(out), reason=error.strerror or str(error)) from error

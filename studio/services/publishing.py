@@ -19,7 +19,7 @@ from studio.publish.licences import Finding
 from studio.publish.parcel import Difference, differences, make_parcel, quick_record
 from studio.publish.published import Published, read_published, siblings_of
 from studio.publish.record import Kind, Record, read_record
-from studio.services.merging import export_folder
+from studio.services.exports import export_folder
 from studio.services.studio import Studio
 from studio.settings import hub_endpoint
 

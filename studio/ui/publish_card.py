@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import gradio as gr
@@ -23,6 +24,7 @@ def build(locale: str, studio: Studio) -> gr.Dropdown:
     choice = gr.Dropdown(found, value=next(iter(found), None), label=say(locale, "publish.export"), interactive=True,
                          info=say(locale, "publish.export_info"), elem_id="publish-export",
                          elem_classes=["ltr"])  # fmt: skip
+    shown = gr.Textbox("", visible=False)  # which card the text is, and its hash before anything was typed
     with gr.Accordion(say(locale, "publish.card_edit"), open=False, elem_id="card-edit"):
         text = gr.Textbox("", label=say(locale, "publish.card_text"), lines=LINES, max_lines=LINES,
                           elem_id="card-text", elem_classes=["ltr"])  # fmt: skip
@@ -30,34 +32,62 @@ def build(locale: str, studio: Studio) -> gr.Dropdown:
             save = gr.Button(say(locale, "publish.card_save"), elem_id="card-save")
             reset = gr.Button(say(locale, "publish.card_reset"), elem_id="card-reset")
 
-    def read(name: str | None) -> str:
-        return cards.read(studio, name) if name in _names(studio) else ""
+    def read(name: str | None, held: str, written: str) -> tuple[Any, Any]:
+        return card_update(studio, name, held, written)
 
-    def keep(name: str | None, written: str) -> None:
+    def keep(name: str | None, written: str) -> str:
         cards.save(studio, _chosen(name), written)
         inform(locale, "publish.card_saved", name=_chosen(name))
+        return f"{_digest(written)} {_made(studio)[_chosen(name)]}"
 
-    def restore(name: str | None) -> str:
+    def restore(name: str | None) -> tuple[Any, Any]:
         cards.reset(studio, _chosen(name))
         inform(locale, "publish.card_restored", name=_chosen(name))
-        return cards.read(studio, _chosen(name))
+        return card_update(studio, name)
 
     def refresh(held: str | None) -> dict[str, Any]:
         names = _names(studio)
         return follow_choices(names, held if held in names else next(iter(names), None), held)
 
-    gr.on([choice.change], read, choice, text, api_name="card", queue=False, show_progress="hidden", **PLAIN)
-    gr.on(None, read, choice, text, api_name="card_open", queue=False, show_progress="hidden", **PLAIN)
-    save.click(guarded(locale, keep), [choice, text], None, api_name="card_save", **PLAIN)
-    reset.click(guarded(locale, restore), choice, text, api_name="card_reset", **PLAIN)
-    pulse(CHOICES_SECONDS).tick(
-        refresh, choice, choice, api_name="publish_choices", queue=False, show_progress="hidden", **PLAIN
-    )
+    quiet = {"queue": False, "show_progress": "hidden", **PLAIN}
+    sent, filled = [choice, shown, text], [text, shown]
+    gr.on([choice.change], read, sent, filled, api_name="card", **quiet)
+    gr.on(None, read, sent, filled, api_name="card_open", **quiet)
+    pulse(CHOICES_SECONDS).tick(read, sent, filled, api_name="card_again", **quiet)
+    save.click(guarded(locale, keep), [choice, text], shown, api_name="card_save", **PLAIN)
+    reset.click(guarded(locale, restore), choice, filled, api_name="card_reset", **PLAIN)
+    pulse(CHOICES_SECONDS).tick(refresh, choice, choice, api_name="publish_choices", **quiet)
     return choice
 
 
+def card_update(studio: Studio, name: str | None, held: str = "", written: str = "") -> tuple[Any, Any]:
+    """The card of an export and what `shown` holds of it: nothing new where it stands there already.
+
+    What was typed stays, be the export made again meanwhile: an answer to an event may come late.
+    """
+    digest, _, before = held.partition(" ")
+    typed = bool(held) and digest != _digest(written)
+    found = _made(studio)
+    if name not in found:
+        return (gr.skip(), gr.skip()) if typed or not held else ("", "")
+    if found[name] == before or (typed and before.endswith(f" {name}")):
+        return gr.skip(), gr.skip()
+    card = cards.read(studio, name)
+    return card, f"{_digest(card)} {found[name]}"
+
+
+def _made(studio: Studio) -> dict[str, str]:
+    """When each export was made, with its name."""
+    known = [(each.name, each.record) for each in publishing.exports(studio)]
+    return {name: f"{record.made.isoformat()} {name}" for name, record in known if record is not None}
+
+
+def _digest(text: str) -> str:
+    return sha256(text.replace("\r\n", "\n").encode()).hexdigest()
+
+
 def _names(studio: Studio) -> list[str]:
-    return [each.name for each in publishing.exports(studio) if each.record is not None]
+    return list(_made(studio))
 
 
 def _chosen(name: str | None) -> str:

@@ -10,7 +10,7 @@ from studio.errors import StudioError
 from studio.i18n import number, say
 from studio.publish.companions import Dtype
 from studio.publish.record import Kind
-from studio.services import adapters, chat, gguf, merging
+from studio.services import adapters, chat, exports, gguf, merging
 from studio.services.studio import Studio
 from studio.ui import parts
 from studio.ui.handlers import guarded, inform
@@ -51,7 +51,7 @@ def build(locale: str, studio: Studio, curve: str) -> None:
     ) -> None:
         if not wanted:
             raise StudioError("publish.no_run")
-        out = merging.export_folder(studio, folder) if folder.strip() and sort_of != "gguf" else None
+        out = exports.export_folder(studio, folder) if folder.strip() and sort_of != "gguf" else None
         if sort_of == "adapter":
             adapters.start_adapter(studio, wanted, out)
         elif sort_of == "gguf":
@@ -71,6 +71,10 @@ def build(locale: str, studio: Studio, curve: str) -> None:
         names = chat.adapted(studio)
         return follow_choices(names, held if held in names else next(iter(names), None), held)
 
+    def named(sort_of: Kind) -> dict[str, Any]:
+        return gr.update(visible=sort_of != "gguf")  # the kinds of one run stand side by side in a folder of their own
+
+    kind.input(named, kind, name, api_name="export_kind", queue=False, show_progress="hidden", **PLAIN)
     make.click(guarded(locale, start), [run, kind, dtype, sort, towards, name], None, api_name="export", **PLAIN)
     measure.click(guarded(locale, measure_curve), run, picture, api_name="towards_measure", **PLAIN)
     run.change(lambda wanted: wanted or "", run, picture, api_name="towards_of", queue=False,

@@ -56,15 +56,27 @@ def live(tmp_path: Path) -> Iterator[LiveStudio]:
 def set_up(page: Page, locale: str, base: Path) -> None:
     go(page, "train")
     choose(page, "train-recipe", say(locale, "recipes.recommended.title"))
+    expect(page.locator("#recipe-about")).to_contain_text(title(locale, 2), timeout=20_000)
     expect(page.locator("#train-size input")).to_have_value("2000", timeout=20_000)
     page.locator("#train-advanced > button").click()
-    page.locator("#train-more textarea").fill(MORE.format(base=base))
+    write_more(page, MORE.format(base=base))
     expect(page.locator("#estimate .stacked")).to_have_count(3, timeout=20_000)
     fill(page, train_size=200, train_rank=4, steps=1, train_length=128, train_batch=2)
     without(page, "sample-stories-more")
     without(page, "hafez")
     to_stage(page, locale, 2)
     fill(page, steps=0)
+
+
+def write_more(page: Page, text: str) -> None:
+    """Type into a field just unfolded: what the recipe gave it reaches it only then, late on a busy machine."""
+    field = page.locator("#train-more textarea")
+    for _ in range(5):
+        field.fill(text)
+        page.wait_for_timeout(1000)
+        if field.input_value() == text:
+            return
+    pytest.fail(f"the field holds {field.input_value()!r}")
 
 
 def refuse(page: Page, locale: str) -> None:

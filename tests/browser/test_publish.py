@@ -38,7 +38,9 @@ def live(tmp_path: Path, tiny_model: Path, hub: HubServer) -> Iterator[LiveStudi
 def make(page: Page, locale: str) -> None:
     go(page, "publish")
     expect(page.locator("#exports")).to_contain_text(say(locale, "publish.exports_empty"))
-    page.locator("#publish-kind label", has_text=say(locale, "publish.kind.adapter")).click()
+    for kind, named in (("gguf", False), ("adapter", True)):
+        page.locator("#publish-kind label", has_text=say(locale, f"publish.kind.{kind}")).click()
+        expect(page.locator("#publish-name")).to_be_visible(visible=named, timeout=20_000)
     page.locator("#publish-make").click()
     expect(page.locator("#exports .check").first).to_be_visible(timeout=3 * MINUTES)
     expect(page.locator("#exports")).to_contain_text(f"{RUN}-adapter")
@@ -57,6 +59,8 @@ def edit(page: Page, locale: str, line: str) -> None:
     text = page.locator("#card-text textarea")
     expect(text).not_to_have_value("", timeout=20_000)
     text.fill(f"{text.input_value()}\n{line}\n")
+    page.wait_for_timeout(6_000)  # the page looks after the card every four seconds
+    assert text.input_value().endswith(f"\n{line}\n"), "what was typed stays"
     page.locator("#card-save").click()
     said = say(locale, "publish.card_saved", name=f"{RUN}-adapter")
     expect(page.locator("[data-testid=toast-body]", has_text=said).first).to_be_visible(timeout=20_000)

@@ -50,10 +50,11 @@ PANELS = (
 )
 EVENTS = ("click", "change", "input", "submit", "tick", "upload", "select", "blur", "then", "success")
 CLOCKS = {"data_names", "mix_choices", "vocabulary_choices", "runs", "chat_choices", "export_choices", "shareable",
-          "publish_choices", "history_runs", "job_choices", "evaluate_choices"}  # fmt: skip
+          "publish_choices", "card_again", "history_runs", "job_choices", "evaluate_choices"}  # fmt: skip
 ON_OPENING = {"card_open", "shared", "prices_kept", "expected_time", "device", "token", "workspace", "estimate_open"}
 FOLLOWING = {
     "card",
+    "export_kind",
     "towards_of",
     "data_preset",
     "vocabulary_base_of",

@@ -12,7 +12,7 @@ from studio.i18n import LOCALES, explain
 from studio.jobs.store import NewJob
 from studio.publish.record import write_record
 from studio.recipes import dump_recipe, override, preset_recipe
-from studio.services import merging
+from studio.services import exports, merging
 from studio.services.merging import Point
 from studio.services.studio import Studio, open_studio
 from studio.settings import Settings
@@ -71,7 +71,7 @@ def test_where_it_cannot_be_written_it_is_not_queued(studio: Studio, tmp_path: P
     refused("publish.out_exists", lambda: merging.start_merge(studio, RUN, file))
     error = refused("publish.out_not_writable", lambda: merging.start_merge(studio, RUN, file / "below"))
     assert error.details["reason"]
-    refused("publish.bad_name", lambda: merging.export_folder(studio, "../elsewhere"))
+    refused("publish.bad_name", lambda: exports.export_folder(studio, "../elsewhere"))
     assert studio.jobs.listing() == []
 
 
