@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -46,6 +48,7 @@ class Adapters:
                 self._wrapped = PeftModel.from_pretrained(self._model, str(folder), **options)
             else:
                 self._wrapped.load_adapter(str(folder), adapter_name=name, is_trainable=False)
+            self._shorten(name)
             if self._spare:
                 self._wrapped.delete_adapter(self._spare)
                 self._spare = None
@@ -92,6 +95,20 @@ class Adapters:
         held = (*self._model.parameters(), *self._model.buffers())
         storages = [tensor.untyped_storage() for tensor in held]
         return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+
+    def _shorten(self, name: str) -> None:
+        """Keep a LoRA adapter in bf16 over a base in bf16.
+
+        peft widens every adapter to fp32, which training needs and an answer does not: two of rank 16 made the
+        starter's weights 1.145 times as many bytes, in bf16 1.073. DoRA divides by the length of a sum and stays.
+        """
+        if self._model.get_input_embeddings().weight.dtype != torch.bfloat16:
+            return
+        if getattr(self._wrapped.peft_config[name], "use_dora", False):
+            return
+        for key, weight in self._model.named_parameters():
+            if key.endswith((f"lora_A.{name}.weight", f"lora_B.{name}.weight")):
+                weight.data = weight.data.to(torch.bfloat16)
 
     def _wrap(self) -> None:
         """Put the wrappers back, as peft left them."""

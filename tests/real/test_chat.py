@@ -50,7 +50,8 @@ def engine(files: dict[str, ModelFiles]) -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def plain(files: dict[str, ModelFiles]) -> dict[str, Any]:
     """Untouched models, each with weights of its own."""
-    adapted = PeftModel.from_pretrained(load_base(files["adapter"])[0], str(files["adapter"].adapter))
+    base, folder = load_base(files["adapter"])[0], str(files["adapter"].adapter)
+    adapted = PeftModel.from_pretrained(base, folder, autocast_adapter_dtype=False)
     return {"base": load_base(files["base"])[0], "adapter": adapted.eval()}
 
 

@@ -42,7 +42,7 @@ def plain(files: ModelFiles, request: Request) -> tuple[list[int], str]:
     """Ids and text of the same answer by ``generate``, in a model of its own."""
     model, tokenizer = load_base(files)
     if files.adapter:
-        model = PeftModel.from_pretrained(model, str(files.adapter))
+        model = PeftModel.from_pretrained(model, str(files.adapter), autocast_adapter_dtype=False)
     model.eval()
     prompt = tokenizer.apply_chat_template(
         [message.model_dump() for message in request.messages], add_generation_prompt=True, return_dict=False
