@@ -17,6 +17,7 @@ from studio.chat.requests import Message, Request, Sampling
 from studio.models.files import ModelFiles, locate
 from studio.models.load import load_base
 from studio.settings import Settings
+from tests.packs import rounded
 
 REFERENCE = "starter:smollm2-135m"
 GREEDY = Sampling(greedy=True, max_new_tokens=40)
@@ -51,7 +52,7 @@ def engine(files: dict[str, ModelFiles]) -> Iterator[Engine]:
 def plain(files: dict[str, ModelFiles]) -> dict[str, Any]:
     """Untouched models, each with weights of its own."""
     base, folder = load_base(files["adapter"])[0], str(files["adapter"].adapter)
-    adapted = PeftModel.from_pretrained(base, folder, autocast_adapter_dtype=False)
+    adapted = rounded(PeftModel.from_pretrained(base, folder))
     return {"base": load_base(files["base"])[0], "adapter": adapted.eval()}
 
 

@@ -22,6 +22,7 @@ from studio.models.new_rows import NewRows
 from studio.recipes import Lora
 from studio.tokenizer.rows import save_rows
 from studio.training.adapter import add_adapter, save_adapter
+from tests.packs import rounded
 from tests.tiny import CHAT_TEMPLATE
 from tests.unit.chat.conftest import GREEDY, QUESTION, ask
 from tests.unit.tokenizer.expansion import build_base, learn_for
@@ -42,7 +43,7 @@ def plain(files: ModelFiles, request: Request) -> tuple[list[int], str]:
     """Ids and text of the same answer by ``generate``, in a model of its own."""
     model, tokenizer = load_base(files)
     if files.adapter:
-        model = PeftModel.from_pretrained(model, str(files.adapter), autocast_adapter_dtype=False)
+        model = rounded(PeftModel.from_pretrained(model, str(files.adapter)))
     model.eval()
     prompt = tokenizer.apply_chat_template(
         [message.model_dump() for message in request.messages], add_generation_prompt=True, return_dict=False
@@ -247,6 +248,7 @@ def test_a_side_with_a_vocabulary_of_its_own_leaves_the_base_alone(
     requests = [Request(side=side, messages=QUESTION, sampling=GREEDY) for side in ("base", "run:words", "base")]
     told = finished(list(engine.generate(requests)))
     model, tokenizer = load_adapted(run)
+    rounded(model)
     prompt = tokenizer.apply_chat_template(
         [message.model_dump() for message in QUESTION], add_generation_prompt=True, return_dict=False
     )
