@@ -33,6 +33,9 @@ from studio.settings import load_settings  # noqa: E402
 QUESTION = "برای بچه‌ها داستان کوتاهی دربارهٔ یک گربه بنویس. Then tell it again in English."
 RANK = 16
 
+Work = Callable[[], int]
+"""Answers, and tells how many tokens that took."""
+
 
 def main() -> None:
     """Measure memory and speed, print both."""
@@ -75,6 +78,8 @@ def make_adapter(files: ModelFiles, folder: Path, seed: int) -> Path:
     for name, weight in wrapped.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=1e-3)
+        if "lora_" in name:  # the chat holds them in bf16: of these, it answers what peft answers
+            weight.data = weight.data.bfloat16().float()
     wrapped.save_pretrained(folder)
     return folder
 
@@ -110,10 +115,10 @@ def speeds(files: ModelFiles, adapters: list[Path], rounds: int, tokens: int) ->
     bare, tokenizer = load_base(files)
     adapted = PeftModel.from_pretrained(load_base(files)[0], str(adapters[0])).eval()
 
-    def ours(*requests: Request) -> Callable[[], int]:
+    def ours(*requests: Request) -> Work:
         return lambda: sum(event.tokens for event in engine.generate(requests) if isinstance(event, Finished))
 
-    def theirs(*models: Any) -> Callable[[], int]:
+    def theirs(*models: Any) -> Work:
         return lambda: sum(_generate(model, tokenizer, tokens) for model in models)
 
     figures = {"base": compare(ours(base), theirs(bare), rounds)}
@@ -124,12 +129,13 @@ def speeds(files: ModelFiles, adapters: list[Path], rounds: int, tokens: int) ->
     return figures
 
 
-def compare(ours: Callable[[], int], theirs: Callable[[], int], rounds: int) -> dict[str, float]:
+def compare(ours: Work, theirs: Work, rounds: int) -> dict[str, float]:
     """Tokens per second of both, and the median, lowest and highest ratio.
 
     `processor_ratio` is the same in processor time, which other people's work on the machine disturbs less.
     """
-    ours(), theirs()  # warm up
+    if ours() != theirs():  # warms up, too
+        raise ValueError("not the same answers: their speeds say nothing")
     rates: list[tuple[float, float]] = []
     busy: list[float] = []
     for turn in range(rounds):
@@ -148,7 +154,7 @@ def compare(ours: Callable[[], int], theirs: Callable[[], int], rounds: int) -> 
     }
 
 
-def _timed(work: Callable[[], int]) -> tuple[float, float]:
+def _timed(work: Work) -> tuple[float, float]:
     """Tokens per second, and processor seconds per token."""
     wall, busy = time.perf_counter(), time.process_time()
     tokens = work()
