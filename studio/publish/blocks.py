@@ -36,15 +36,18 @@ class Blocks:
             StudioError: ``publish.adapter_broken`` for factors with a NaN or infinity; ``publish.overflows_fp16``.
         """
         down, up = self._factor(update.down), self._factor(update.up)
-        delta = torch.matmul(up, down, out=self.product[: weight.numel()].view(weight.shape))
-        lengths = None if update.magnitude is None else self._factor(update.magnitude)
-        rows = max(1, _BLOCK // weight.shape[1])
-        for number, (old, part) in enumerate(zip(weight.split(rows), delta.split(rows), strict=True)):
-            if lengths is None:
-                part.mul_(update.scale * self.added).add_(old.float())
-            else:
-                part.mul_(update.scale).add_(old.float())
-                self._stretch(part, old.float(), lengths[number * rows : (number + 1) * rows])
+        whole = self.product[: weight.numel()].view(weight.shape)
+        if update.magnitude is None:
+            whole.copy_(weight).addmm_(up * (update.scale * self.added), down)
+            for part in whole.split(self._rows(weight)):
+                yield self._rounded(name, part)
+            return
+        torch.matmul(up, down, out=whole)
+        lengths, rows = self._factor(update.magnitude), self._rows(weight)
+        parts = zip(weight.split(rows), whole.split(rows), lengths.split(rows), strict=True)
+        for old, part, wanted in parts:
+            part.mul_(update.scale).add_(old.float())
+            self._stretch(part, old.float(), wanted)
             yield self._rounded(name, part)
 
     def cast(self, name: str, tensor: torch.Tensor) -> Iterator[memoryview]:
@@ -55,6 +58,10 @@ class Blocks:
         """
         for part in tensor.reshape(-1).split(_BLOCK):
             yield self._rounded(name, part)
+
+    @staticmethod
+    def _rows(weight: torch.Tensor) -> int:
+        return max(1, _BLOCK // int(weight.shape[1]))
 
     def _stretch(self, part: torch.Tensor, old: torch.Tensor, lengths: torch.Tensor) -> None:
         # DoRA: each row of the sum gets the length that was trained, then goes its part of the way from the base's.
@@ -69,7 +76,7 @@ class Blocks:
         return factor
 
     def _rounded(self, name: str, part: torch.Tensor) -> memoryview:
-        new = part.to(self.dtype)
+        new = part.to(self.dtype, copy=True)  # it is still being written when the next matrix takes the buffer
         # fp16 ends at 65,504; bf16 and fp32 hold whatever a base and a finite change add up to.
         if self.dtype == torch.float16 and not bool(new.isfinite().all()):
             raise StudioError("publish.overflows_fp16", tensor=name)

@@ -1,9 +1,10 @@
 """Merging: a base and its adapter become one ordinary model folder, a tensor at a time.
 
-A merged weight is ``(W.float() + (1 - t) * scale * (B.float() @ A.float())).to(dtype)``, where `t` is how far it is
-taken back towards the base; for DoRA it is ``W + (1 - t) * (length / |W'| * W' - W)`` with ``W' = W + scale * B @ A``,
-row by row. The product is always taken over whole matrices: in blocks, torch may sum in another order and move the
-last bit. Sum and cast round each value by itself, so they run over blocks that stay in the processor's cache. At most,
+A merged weight is ``(W.float() + ((1 - t) * scale * B.float()) @ A.float()).to(dtype)``, where `t` is how far it is
+taken back towards the base; product and sum are one ``addmm``, which takes two thirds of the time of both. For DoRA it
+is ``W + (1 - t) * (length / |W'| * W' - W)`` with ``W' = W + scale * B @ A``, row by row. The product is always taken
+over whole matrices: in blocks, torch may sum in another order and move the last bit. What rounds each value by itself
+runs over blocks that stay in the processor's cache, and are written by a thread while the next are computed. At most,
 the process holds four bytes for each value of the largest adapted matrix, or one grown table; files are mapped, not
 read.
 

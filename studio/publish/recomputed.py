@@ -115,13 +115,11 @@ class Recomputed:
     def _changed(self, name: str) -> torch.Tensor:
         change, old = self.changes[name], self._old[name].to(torch.float32)
         down, up = (self._lora[key].to(torch.float32) for key in (change.down, change.up))
-        new = torch.matmul(up, down)
-        if new.shape != old.shape:
+        if (up.shape[0], down.shape[1]) != old.shape:
             raise StudioError("publish.verify_failed", check="shape", tensor=name)
         if change.lengths is None:
-            new *= change.scale * self._added
-            new += old
-            return new
+            return torch.addmm(old, up * (change.scale * self._added), down)
+        new = torch.matmul(up, down)
         new *= change.scale
         new += old
         new *= (self._lora[change.lengths].to(torch.float32) / torch.linalg.norm(new, dim=1))[:, None]

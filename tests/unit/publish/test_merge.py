@@ -30,6 +30,9 @@ def never() -> bool:
     return False
 
 
+ULP = {"bfloat16": 2**-8, "float16": 2**-11, "float32": 2**-20}
+
+
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory) -> Callable[..., Path]:
     folder = tmp_path_factory.mktemp("bases")
@@ -69,7 +72,10 @@ def test_every_tensor_is_what_the_formula_gives(
     for name, weight in old.items():
         key = f"base_model.model.{name.removesuffix('.weight')}.lora_"
         if key + "A.weight" in lora:
-            weight = weight.float() + scale * (lora[key + "B.weight"].float() @ lora[key + "A.weight"].float())
+            up, down = lora[key + "B.weight"].float(), lora[key + "A.weight"].float()
+            exact = weight.double() + scale * (up.double() @ down.double())
+            weight = torch.addmm(weight.float(), up * scale, down)
+            torch.testing.assert_close(new[name].double(), exact, rtol=ULP[dtype], atol=1e-5)
         assert torch.equal(weight.to(getattr(torch, dtype)), new[name]), name
     checked = check_tensors(base, adapter, out, dtype=dtype)
     assert (checked.tensors, checked.adapted, checked.tables) == (len(old), len(lora) // 2, 0)
