@@ -88,6 +88,9 @@ def talk(page: Page, locale: str, run: str) -> None:
     go(page, "chat")
     page.wait_for_timeout(4500)
     choose(page, "chat-run", run)
+    page.locator("#chat-advanced > button").click()
+    page.wait_for_timeout(1500)  # what the field holds comes when it is first seen
+    page.get_by_label(say(locale, "chat.max_tokens")).fill("16")
     page.locator("#prompt textarea").fill("پایتخت ایران کجاست؟")
     page.locator("#send").click()
     for side in ("base", "adapted"):

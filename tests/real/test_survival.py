@@ -41,7 +41,9 @@ def state(live: LiveStudio, job: str) -> str:
 
 
 def test_a_run_outlives_its_app_and_its_worker(live: LiveStudio) -> None:
-    started = live.command("run", "first_steps", "--set", "stages.0.budget.steps=400", "--detach")
+    # As a smoke run nothing is measured before its first step, but it has as many steps as somebody could wait for.
+    steps = ("--set", "stages.0.budget.steps=4000", "--set", "stages.0.length=256")
+    started = live.command("run", "first_steps", "--smoke", *steps, "--detach")
     run, job = started["run"], str(started["job"])
     wait_for("the first steps", lambda: len(curve(live, run)) >= 2)
     steps_go_on_without_the_app(live, run, job)
