@@ -1,4 +1,4 @@
-"""The most memory that this process has held, and what the machine has left."""
+"""The most memory that this process has held, what the machine has left, and whom it ended for want of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 _STATUS = Path("/proc/self/status")
+_EVENTS = Path("/proc/vmstat")
 
 
 def peak_memory() -> int:
@@ -22,6 +23,18 @@ def peak_memory() -> int:
         return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def kills() -> int | None:
+    """How many processes the system has ended since it began for want of memory; None where it does not count them.
+
+    Linux counts those of containers and other limits, too.
+    """
+    try:
+        words = _EVENTS.read_text().split()
+        return int(words[words.index("oom_kill") + 1])
+    except (OSError, ValueError):
+        return None
 
 
 def available() -> tuple[int, int]:

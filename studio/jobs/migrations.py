@@ -124,9 +124,14 @@ def m008_votes(connection: Connection) -> None:
     )
 
 
+def m009_kills(connection: Connection) -> None:
+    """How many processes the system had ended for want of memory when a job was last alive."""
+    connection.execute(text("ALTER TABLE jobs ADD COLUMN kills INTEGER"))
+
+
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     m001_jobs, m002_metrics, m003_lease, m004_live, m005_shares, m006_run_notes, m007_diary,
-    m008_votes,
+    m008_votes, m009_kills,
 )  # fmt: skip
 
 

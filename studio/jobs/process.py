@@ -50,6 +50,11 @@ def is_alive(process: ProcessIdentity) -> bool:
     return found is not None and abs(found - process.started) < 1.0
 
 
+def of_this_boot(process: ProcessIdentity) -> bool:
+    """Whether the machine has not begun anew since the process did; True where that cannot be told."""
+    return not _BOOT.exists() or int(process.started) >> _TICK_BITS == boot_number()
+
+
 def _started(pid: int) -> float | None:
     """What tells the process of `pid` from others of that pid; None if it has ended."""
     try:

@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, text
 
+from studio import memory
 from studio.errors import StudioError
 from studio.jobs import order
+from studio.jobs.burial import KILLED, bury
 from studio.jobs.clock import steady
 from studio.jobs.database import Database
 from studio.jobs.diary import note_run
@@ -43,8 +45,7 @@ class Queue:
                 return
         with self._database.writing() as connection:
             for job in self._dead(connection):
-                lost = StudioError("job.lost", job=str(job.id))
-                end_job(connection, job.id, "stopped" if job.stop_requested else "lost", error=lost)
+                bury(connection, job)
             steps = read_moment(connection, self._runner.alive).steps(has_token=has_token)
             to_start = [self._take(connection, job, verdict) for job, verdict in steps]
         for each in to_start:
@@ -74,10 +75,17 @@ class Queue:
             connection.execute(
                 text("""
                 UPDATE jobs SET state = 'running', pid = :pid, pid_started = :started, started = :now,
-                    heartbeat = :beat, finished = NULL, attempts = attempts + 1, progress_origin = NULL,
-                    progress_since = NULL, note = NULL, result = NULL, error = NULL
+                    heartbeat = :beat, kills = :kills, finished = NULL, attempts = attempts + 1,
+                    progress_origin = NULL, progress_since = NULL, note = NULL, result = NULL, error = NULL
                 WHERE id = :id"""),
-                {"id": job, "pid": process.pid, "started": process.started, "now": time.time(), "beat": steady()},
+                {
+                    "id": job,
+                    "pid": process.pid,
+                    "started": process.started,
+                    "now": time.time(),
+                    "beat": steady(),
+                    "kills": memory.kills(),
+                },
             )
             note_run(connection, job, "started" if row["attempts"] == 0 else "resumed")
             if wanted.lane == "device":
@@ -152,9 +160,10 @@ class Queue:
             raise StudioError("job.still_running", job=str(job))
         with self._database.writing() as connection:
             connection.execute(
-                text("""
+                text(f"""
                 UPDATE jobs SET state = 'queued', stop_requested = 0, spawned = NULL, finished = NULL, error = NULL,
-                    pid = NULL, pid_started = NULL, position = (SELECT MAX(position) + 1 FROM jobs)
+                    pid = NULL, pid_started = NULL, arguments = json_remove(arguments, '$.{KILLED}'),
+                    position = (SELECT MAX(position) + 1 FROM jobs)
                 WHERE id = :id AND state IN ('stopped', 'failed', 'lost')"""),
                 {"id": job},
             )

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 from sqlalchemy import Connection, RowMapping, bindparam, text
 
+from studio import memory
 from studio.errors import StudioError
 from studio.jobs.clock import steady
 from studio.jobs.database import Database
@@ -153,7 +154,8 @@ class JobStore:
     def beat(self, job: int) -> bool:
         """Say that the job is alive; answers whether somebody asked it to stop."""
         with self.database.writing() as connection:
-            connection.execute(text("UPDATE jobs SET heartbeat = :now WHERE id = :id"), {"id": job, "now": steady()})
+            values = {"id": job, "now": steady(), "kills": memory.kills()}
+            connection.execute(text("UPDATE jobs SET heartbeat = :now, kills = :kills WHERE id = :id"), values)
             row = connection.execute(text("SELECT stop_requested FROM jobs WHERE id = :id"), {"id": job}).first()
         return row is None or bool(row[0])
 
@@ -168,13 +170,12 @@ class JobStore:
         """Put a running job back where it was in the queue, for another worker; its diary tells `details`."""
         with self.database.writing() as connection:
             note_run(connection, job, "again", details)
-            connection.execute(
-                text(
-                    "UPDATE jobs SET state = 'queued', spawned = NULL, pid = NULL, pid_started = NULL WHERE id = :id"
-                ),
-                {"id": job},
-            )
-            connection.execute(text("DELETE FROM leases WHERE holder = :holder"), {"holder": f"job:{job}"})
+            put_back(connection, job)
+
+    def note(self, job: int, kind: str, details: Mapping[str, Any]) -> None:
+        """Write into the diary of the run that `job` trains."""
+        with self.database.writing() as connection:
+            note_run(connection, job, kind, details)
 
 
 def insert_job(connection: Connection, new: NewJob) -> int:
@@ -194,6 +195,13 @@ def insert_job(connection: Connection, new: NewJob) -> int:
         "now": time.time(),
     }
     return int(connection.execute(query, values).scalar_one())
+
+
+def put_back(connection: Connection, job: int) -> None:
+    """Let a job that was running wait again, where it stood, within the caller's transaction."""
+    query = "UPDATE jobs SET state = 'queued', spawned = NULL, pid = NULL, pid_started = NULL WHERE id = :id"
+    connection.execute(text(query), {"id": job})
+    connection.execute(text("DELETE FROM leases WHERE holder = :holder"), {"holder": f"job:{job}"})
 
 
 def end_job(

@@ -15,7 +15,7 @@ from studio.services import training
 from studio.services.studio import Studio
 
 Tone = Literal["note", "good", "warn", "bad"]
-_TONES: dict[str, Tone] = {"done": "good", "failed": "bad", "lost": "bad", "again": "warn"}
+_TONES: dict[str, Tone] = {"done": "good", "failed": "bad", "lost": "bad", "again": "warn", "killed": "warn"}
 _SHARES, _SIZES = ("share", "limit"), ("free", "needed", "all")
 
 

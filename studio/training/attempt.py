@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from studio.errors import StudioError
+from studio.jobs.burial import KILLED
 from studio.models.files import locate
 from studio.recipes import Recipe, load_recipe
 from studio.training import several, shortage
@@ -32,6 +33,8 @@ def train(work: Work) -> dict[str, Any]:
     run, smoke = work.job.arguments["run"], work.job.arguments.get("smoke", False)
     folder = work.settings.runs / run
     recipe = load_recipe(folder / "recipe.yaml")
+    if work.job.arguments.get(KILLED):
+        _after_kill(work, folder, recipe)
     try:
         result = several.train(
             folder,
@@ -50,6 +53,14 @@ def train(work: Work) -> dict[str, Any]:
         log.exception("memory does not do")
         raise _after_shortage(work, folder, recipe, error) from error
     return {"run": run, **asdict(result)}
+
+
+def _after_kill(work: Work, run: Path, recipe: Recipe) -> None:
+    """Go on with half the batch where the system ended the process before this one for want of memory."""
+    found = _after_shortage(work, run, recipe, StudioError("memory.host_killed"))
+    if found.code != "job.again":
+        raise found
+    work.store.note(work.job.id, "again", found.details)
 
 
 def _after_shortage(work: Work, run: Path, recipe: Recipe, error: Exception) -> StudioError:

@@ -11,6 +11,7 @@ import torch
 
 from studio.errors import StudioError
 from studio.i18n import LOCALES
+from studio.jobs.burial import KILLED
 from studio.jobs.metrics import MetricStore
 from studio.jobs.store import Job, NewJob
 from studio.recipes import dump_recipe, parse_recipe
@@ -35,12 +36,12 @@ class Desk:
         self.here = Here(settings)
         self.studio = self.here.studio
 
-    def train(self, run: str, base: Path, **stage: Any) -> Job:
+    def train(self, run: str, base: Path, *, killed: int = 0, **stage: Any) -> Job:
         recipe = parse_recipe({"name": "small", "base": f"local:{base}", "stages": [{**STAGE, **stage}]})
         folder = self.studio.settings.runs / run
         folder.mkdir()
         (folder / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf8")
-        job = self.studio.jobs.add(NewJob("train", run, {"run": run}, lane="device", run=run))
+        job = self.studio.jobs.add(NewJob("train", run, {"run": run, KILLED: killed}, lane="device", run=run))
         self.studio.queue.advance()
         self.here.run_all(lambda work: _do(work, TASKS["train"]))
         return self.studio.jobs.get(job)
@@ -100,6 +101,16 @@ def test_a_second_shortage_ends_with_numbers(desk: Desk, tiny_model: Path, full:
     assert (details["batch"], details["accumulation"], details["length"]) == (2, 4, 128)
     assert details["free"] > 10**6
     assert [line.tone for line in diary.lines(desk.studio, "short-1", "fa")][-1] == "bad"
+
+
+def test_a_run_whose_process_was_ended_goes_on_with_half_the_batch(desk: Desk, tiny_model: Path) -> None:
+    assert desk.train("whole-1", tiny_model).state == "done"
+    assert desk.train("short-1", tiny_model, killed=1).state == "done"
+    assert shortage.halvings(desk.studio.settings.runs / "short-1") == 1
+    assert losses(desk, "short-1") == pytest.approx(losses(desk, "whole-1"), rel=2e-4), "the same rows"
+    assert [entry.kind for entry in diary._entries(desk.studio, "short-1")] == ["started", "again", "done"]
+    again = desk.train("short-2", tiny_model, killed=1, batch=1)
+    assert (again.state, (again.error or {})["code"]) == ("failed", "memory.host_still_full")
 
 
 def test_single_rows_cannot_be_halved(desk: Desk, tiny_model: Path, full: Callable[[int, int], None]) -> None:
