@@ -11,7 +11,7 @@ import typer
 from studio.commands.speech import Detach, Json, Language, Model, Speech, Workspace, speaking
 from studio.evaluation.results import Evaluation, TaskResult
 from studio.i18n import number, say
-from studio.services import evaluations, own_suites
+from studio.services import comparisons, evaluations, own_suites
 from studio.services.evaluations import Manner
 
 SuiteName = Annotated[str, typer.Option("--suite", help="A name of suites list.")]
@@ -94,13 +94,13 @@ def compare(
     with speaking(json, workspace, language) as speech:
         manner, files = Manner(limit, few_shot, template, tuple(only or ())), _files(data)
         found = [_evaluated(speech, model, suite, manner, files) for model in models]
-        compared = evaluations.compare(speech.studio, found)
+        compared = comparisons.compare(speech.studio, found)
         lines = [
             f"{model}  {_line(speech.locale, one.task, told)}{_said(speech.locale, one, model)}"
             for one in compared
             for model, told in one.results.items()
         ]
-        tasks = {one.task: evaluations.compared_json(one) for one in compared}
+        tasks = {one.task: comparisons.compared_json(one) for one in compared}
         speech.tell({"suite": suite, "models": models, "tasks": tasks}, *lines)
 
 
@@ -129,7 +129,7 @@ def _line(locale: str, name: str, result: TaskResult) -> str:
     )  # fmt: skip
 
 
-def _said(locale: str, one: evaluations.Compared, model: str) -> str:
+def _said(locale: str, one: comparisons.Compared, model: str) -> str:
     found = one.differences.get(model)
     if found is None:
         return ""

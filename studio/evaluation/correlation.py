@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from studio.errors import StudioError
 from studio.evaluation.results import Figure, Item
-from studio.evaluation.scores import ENDS, draws
+from studio.evaluation.scores import ENDS, Difference, draws, shared
 from studio.evaluation.suites import SPEARMAN
 
 if TYPE_CHECKING:
@@ -41,6 +42,25 @@ def graded(items: Sequence[Item]) -> dict[str, Figure]:
     drawn = [_of_rows(table[chosen]) for chosen in draws(len(pairs))]
     low, high = np.percentile([one for one in drawn if one is not None], ENDS)
     return {SPEARMAN: Figure(value, float(low), float(high), len(pairs))}
+
+
+def difference(first: Sequence[Item], second: Sequence[Item]) -> Difference:
+    """How much better the second model's likenesses agree with people's grades than the first's, on the same pairs.
+
+    Raises:
+        StudioError: ``evaluation.other_items`` if fewer than three pairs have both, or one side sees no order in them.
+    """
+    both = [pair for pair in shared(first, second) if all(None not in (item.likeness, item.grade) for item in pair)]
+    tables = [
+        np.array([(item.likeness, item.grade) for item in items], np.float64) for items in zip(*both, strict=True)
+    ]
+    whole = [_of_rows(table) for table in tables] if len(both) >= FEWEST else []
+    if not whole or None in whole:
+        raise StudioError("evaluation.other_items")
+    drawn = [[_of_rows(table[chosen]) for table in tables] for chosen in draws(len(both))]
+    spread = [after - before for before, after in drawn if before is not None and after is not None]
+    low, high = np.percentile(spread, ENDS)
+    return Difference(float(whole[1]) - float(whole[0]), float(low), float(high), len(both))  # type: ignore[arg-type]
 
 
 def _of_rows(rows: NDArray[np.float64]) -> float | None:

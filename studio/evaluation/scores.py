@@ -66,19 +66,29 @@ def difference(first: Sequence[Item], second: Sequence[Item], metric: str) -> Di
     Raises:
         StudioError: ``evaluation.other_items`` if the two did not answer the same questions.
     """
-    before, after = ({item.id: item for item in items} for items in (first, second))
-    shared = [name for name, item in before.items() if name in after and after[name].hash == item.hash]
-    if not shared:
-        raise StudioError("evaluation.other_items")
-    drawn = draws(len(shared))
+    pairs = shared(first, second)
+    drawn = draws(len(pairs))
     tables, sums, spread = [], [], []
-    for found in (before, after):
-        table, whole = _table([found[name] for name in shared], metric)
+    for found in zip(*pairs, strict=True):
+        table, whole = _table(found, metric)
         tables.append(table)
         sums.append(whole(table.sum(0, keepdims=True))[0])
         spread.append(_resampled(table, whole, drawn))
     low, high = np.percentile(spread[1] - spread[0], ENDS)
-    return Difference(sums[1] - sums[0], float(low), float(high), len(shared))
+    return Difference(sums[1] - sums[0], float(low), float(high), len(pairs))
+
+
+def shared(first: Sequence[Item], second: Sequence[Item]) -> list[tuple[Item, Item]]:
+    """Both models' items of the same questions, in the order of the first.
+
+    Raises:
+        StudioError: ``evaluation.other_items`` if there is none.
+    """
+    after = {item.id: item for item in second}
+    found = [(item, after[item.id]) for item in first if item.id in after and after[item.id].hash == item.hash]
+    if not found:
+        raise StudioError("evaluation.other_items")
+    return found
 
 
 def signature(metric: str) -> str | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from studio.evaluation.results import Figure, TaskResult
 from studio.evaluation.suites import CORPUS_METRICS, SPEARMAN
 from studio.i18n import number, say
-from studio.services.evaluations import Difference
+from studio.services.comparisons import Difference
 
 
 def share_text(locale: str, metric: str, value: float) -> str:
@@ -18,14 +20,22 @@ def share_text(locale: str, metric: str, value: float) -> str:
     return say(locale, "report.percent", percent=number(locale, 100 * value, 1))
 
 
-def also_text(locale: str, result: TaskResult) -> list[str]:
-    """Further figures of a task with their intervals, one a line."""
+def also_text(locale: str, result: TaskResult, differences: Mapping[str, Difference]) -> list[str]:
+    """Further figures of a task with their intervals, one a line, and how they differ from the first model's."""
     return [
-        say(locale, "evaluate.also", metric=say(locale, f"evaluate.metric.{metric}"),
-            value=share_text(locale, metric, figure.value), interval=interval_text(locale, metric, figure),
-            items=figure.items)
+        "; ".join([_also(locale, metric, figure), *_differs(locale, metric, differences)])
         for metric, figure in result.also.items()
-    ]  # fmt: skip
+    ]
+
+
+def _also(locale: str, metric: str, figure: Figure) -> str:
+    return say(locale, "evaluate.also", metric=say(locale, f"evaluate.metric.{metric}"),
+               value=share_text(locale, metric, figure.value), interval=interval_text(locale, metric, figure),
+               items=figure.items)  # fmt: skip
+
+
+def _differs(locale: str, metric: str, differences: Mapping[str, Difference]) -> list[str]:
+    return [difference_text(locale, metric, differences[metric])] if metric in differences else []
 
 
 def interval_text(locale: str, metric: str, figure: Figure) -> str:

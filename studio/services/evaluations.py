@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from studio.auth import owner_only
@@ -33,26 +32,6 @@ class Manner:
     few_shot: int | None = None
     template: bool = False
     only: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """One task of several models: each with its figures, and how it differs from the first."""
-
-    task: str
-    results: dict[str, TaskResult]
-    differences: dict[str, Difference]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """As `studio.evaluation.scores.Difference`; `shown` says whether the interval leaves zero out."""
-
-    difference: float
-    low: float
-    high: float
-    items: int
-    shown: bool
 
 
 @owner_only
@@ -221,40 +200,6 @@ def _way(order: Order) -> tuple[object, ...]:
     return (order.suite_hash, order.limit, order.few_shot, order.template, order.only, tuple(sorted(order.data)))
 
 
-@owner_only
-def compare(studio: Studio, evaluations: Sequence[Evaluation]) -> list[Compared]:
-    """Each task that the first has, for all; the others' differences from the first with their intervals.
-
-    Raises:
-        StudioError: ``evaluation.other_items`` when two did not answer the same questions, ``evaluation.broken``.
-    """
-    home = studio.settings.evaluations
-    first, *others = evaluations
-    compared = []
-    for task, result in first.tasks.items():
-        told, differences = {first.order.model: result}, {}
-        for other in others:
-            if task in other.tasks:
-                told[other.order.model] = other.tasks[task]
-                differences[other.order.model] = _difference(home / first.id, home / other.id, task, result.metric)
-        compared.append(Compared(task, told, differences))
-    return compared
-
-
-def _difference(first: Path, second: Path, task: str, metric: str) -> Difference:
-    stamps = tuple((folder / f"{task}.jsonl").stat().st_mtime_ns for folder in (first, second))
-    return _measured(first, second, task, metric, stamps)
-
-
-@lru_cache(maxsize=4096)
-def _measured(first: Path, second: Path, task: str, metric: str, stamps: tuple[int, ...]) -> Difference:
-    """A page asks again every two seconds, and 2,000 resamples of 60 items take 20 ms; `stamps` tell files apart."""
-    from studio.evaluation.scores import difference
-
-    found = difference(results.read_items(first, task), results.read_items(second, task), metric)
-    return Difference(**asdict(found), shown=found.shown)
-
-
 def as_json(evaluation: Evaluation) -> dict[str, object]:
     """What ``evaluate`` answers on the command line."""
     tasks = {name: task_json(result) for name, result in evaluation.tasks.items()}
@@ -281,16 +226,4 @@ def task_json(result: TaskResult) -> dict[str, object]:
         "contaminated": result.contaminated,
         "signature": result.signature,
         "verified": result.verified,
-    }
-
-
-def compared_json(one: Compared) -> dict[str, object]:
-    """What ``compare`` answers for a task: all figures, every difference from the first model, and by itself, as
-    ``difference``, ``low`` and ``high``, that of the last."""
-    differences = {model: asdict(found) for model, found in one.differences.items()}
-    return {
-        "metric": next(iter(one.results.values())).metric,
-        "results": {model: task_json(result) for model, result in one.results.items()},
-        "differences": differences,
-        **next(reversed(differences.values()), {}),
     }

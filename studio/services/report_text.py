@@ -8,10 +8,10 @@ from studio.auth import owner_only
 from studio.evaluation.results import Evaluation
 from studio.i18n import bytes_text, number, say
 from studio.recipes import dump_recipe
-from studio.services import evaluations, reports
+from studio.services import comparisons, evaluations, reports
+from studio.services.comparisons import Compared
 from studio.services.cost_text import cost_lines
 from studio.services.evaluation_text import also_text, difference_text, interval_text, share_text
-from studio.services.evaluations import Compared
 from studio.services.report_tables import Table, vote_table, written_table
 from studio.services.reports import Report
 from studio.services.studio import Studio
@@ -86,7 +86,7 @@ def _evaluations(locale: str, studio: Studio, found: Sequence[Evaluation], pictu
     names = [each.order.model for each in found]
     headers = [say(locale, "evaluate.column.task"), say(locale, "evaluate.column.chance"), *(f"`{n}`" for n in names)]
     rows = []
-    for one in evaluations.compare(studio, found):
+    for one in comparisons.compare(studio, found):
         first = next(iter(one.results.values()))
         chance = "—" if first.chance is None else share_text(locale, first.metric, first.chance)
         rows.append([f"`{one.task}` ({first.metric}, {number(locale, first.figure.items)})", chance,
@@ -105,9 +105,9 @@ def _cell(locale: str, one: Compared, name: str) -> str:
         return "—"
     metric, figure = one.results[name].metric, one.results[name].figure
     shown = f"{share_text(locale, metric, figure.value)} ({interval_text(locale, metric, figure)})"
-    shown = "; ".join([shown, *also_text(locale, one.results[name])])
-    difference = one.differences.get(name)
-    return shown if difference is None else f"{shown}; {difference_text(locale, metric, difference)}"
+    if name in one.differences:
+        shown = f"{shown}; {difference_text(locale, metric, one.differences[name])}"
+    return "; ".join([shown, *also_text(locale, one.results[name], one.also.get(name, {}))])
 
 
 def _cost(locale: str, report: Report) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from studio.evaluation.results import Figure
 from studio.evaluation.suites import CORPUS_METRICS
 from studio.i18n import number, say
+from studio.services.comparisons import Compared
 from studio.services.evaluation_text import share_text
-from studio.services.evaluations import Compared
 from studio.ui import parts
 from studio.ui.parts import Markup
 

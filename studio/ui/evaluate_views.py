@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from studio.evaluation.results import Evaluation, Figure, TaskResult
 from studio.evaluation.suites import CORPUS_METRICS
 from studio.i18n import number, say
-from studio.services import evaluations
+from studio.services import comparisons, evaluations
+from studio.services.comparisons import Compared
 from studio.services.evaluation_text import also_text, difference_text, interval_text, share_text
-from studio.services.evaluations import Compared, Difference
 from studio.services.studio import Studio
 from studio.ui import parts
 from studio.ui.dumbbell import dumbbell
@@ -35,7 +35,7 @@ def board_view(locale: str, studio: Studio, suite: str) -> Markup:
 
 def results_view(locale: str, studio: Studio, found: Sequence[Evaluation]) -> Markup:
     """The figures of evaluations that were asked the same way, held to the first."""
-    compared = evaluations.compare(studio, found)
+    compared = comparisons.compare(studio, found)
     names = [each.order.model for each in found]
     picture = dumbbell(locale, compared, names)
     whole = bool(picture) and len(names) == 2  # of more models it shows the first and the last
@@ -52,7 +52,7 @@ def _table(locale: str, compared: Sequence[Compared], names: Sequence[str]) -> M
     for one in compared:
         first = next(iter(one.results.values()))
         chance = "—" if first.chance is None else share_text(locale, first.metric, first.chance)
-        cells = [_cell(locale, one.results.get(name), one.differences.get(name)) for name in names]
+        cells = [_cell(locale, one, name) for name in names]
         rows.append([_title(locale, first), chance, *cells])
     return parts.table(rows, headers, rtl=locale == "fa", numeric=(1,))
 
@@ -65,15 +65,17 @@ def _title(locale: str, result: TaskResult) -> Markup:
     return parts.join([parts.code(result.task), Markup("<br>"), Markup(f"<small>{parts.escape(small)}</small>")])
 
 
-def _cell(locale: str, result: TaskResult | None, difference: Difference | None) -> Markup:
-    if result is None:
+def _cell(locale: str, one: Compared, name: str) -> Markup:
+    if name not in one.results:
         return Markup("—")
+    result, difference = one.results[name], one.differences.get(name)
     figure, metric = result.figure, result.metric
     lines = [f"<strong><bdi>{share_text(locale, metric, figure.value)}</bdi></strong>",
              f"<small>{parts.escape(interval_text(locale, metric, figure))}</small>"]  # fmt: skip
-    lines += [f"<small>{parts.escape(line)}</small>" for line in also_text(locale, result)]
     if difference is not None:
         lines.append(f"<small>{parts.escape(difference_text(locale, metric, difference))}</small>")
+    also = also_text(locale, result, one.also.get(name, {}))
+    lines += [f"<small>{parts.escape(line)}</small>" for line in also]
     return Markup("<br>".join(lines))
 
 

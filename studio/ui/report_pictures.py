@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from studio.services import evaluations, reports
+from studio.services import comparisons, evaluations, reports
 from studio.services.studio import Studio
 from studio.ui.dumbbell import dumbbell
 from studio.ui.parts import Markup
@@ -36,7 +36,7 @@ def write_pictures(studio: Studio, run: str, locale: str, out: Path) -> dict[str
     drawn = {BITS: (BITS, stage_plot(locale, report))}
     for found in evaluations.of_run(studio, run, report.recipe.base, report.stage_names):
         suite, names = found[0].order.suite, [each.order.model for each in found]
-        drawn[f"suite:{suite}"] = f"suite-{suite}", dumbbell(locale, evaluations.compare(studio, found), names)
+        drawn[f"suite:{suite}"] = f"suite-{suite}", dumbbell(locale, comparisons.compare(studio, found), names)
     files = {}
     for key, (name, figure) in drawn.items():
         if figure:

@@ -13,7 +13,7 @@ from studio.__main__ import app
 from studio.evaluation import results
 from studio.evaluation.results import Evaluation, Figure, Item, Order, TaskResult
 from studio.i18n import LOCALES, say
-from studio.services import evaluations
+from studio.services import comparisons, evaluations
 from studio.services.studio import Studio
 from studio.ui.dumbbell import dumbbell
 from studio.ui.evaluate_views import results_view
@@ -100,7 +100,7 @@ def test_pictures_are_whole_files_in_the_reports_language(evaluated: Studio, loc
 
 def test_one_model_alone_has_no_dumbbell(evaluated: Studio) -> None:
     found = [each for each in evaluations.listing(evaluated) if each.order.model == BASE]
-    assert dumbbell("en", evaluations.compare(evaluated, found), [BASE]) == ""
+    assert dumbbell("en", comparisons.compare(evaluated, found), [BASE]) == ""
     assert 'class="dumbbell"' not in results_view("en", evaluated, found)
     assert report_page(evaluated, RUN).count('class="dumbbell"') == len(LOCALES)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from studio.evaluation.correlation import graded, spearman
+from studio.errors import StudioError
+from studio.evaluation.correlation import difference, graded, spearman
 from studio.evaluation.results import Item
 
 
@@ -59,3 +60,36 @@ def test_what_has_no_order_has_no_figure(likeness: list[float], grades: list[flo
 
 def test_items_without_a_grade_have_none() -> None:
     assert graded([Item(f"{n}", "h", 1.0, "", "") for n in range(9)]) == {}
+
+
+def test_the_difference_of_two_models_is_that_of_their_correlations() -> None:
+    drawn = np.random.default_rng(5)
+    grades = drawn.normal(size=80)
+    first, second = (items((grades + noise * drawn.normal(size=80)).tolist(), grades.tolist()) for noise in (3.0, 0.5))
+    found = difference(first, second)
+    alone = [graded(each)["spearman"].value for each in (first, second)]
+    assert found.difference == pytest.approx(alone[1] - alone[0])
+    assert found.items == 80
+    assert 0 < found.low < found.difference < found.high
+    back = difference(second, first)
+    assert (back.difference, back.low, back.high) == pytest.approx((-found.difference, -found.high, -found.low))
+    same = difference(first, first)
+    assert (same.difference, same.low, same.high, same.shown) == (0, 0, 0, False)
+
+
+def test_pairs_are_drawn_together() -> None:
+    """Two models that err alike differ by less than two that err apart, though each alone is as sure."""
+    drawn = np.random.default_rng(6)
+    grades, error = drawn.normal(size=(2, 60))
+    one = items((grades + error).tolist(), grades.tolist())
+    alike = items((grades + error + 0.05 * drawn.normal(size=60)).tolist(), grades.tolist())
+    apart = items((grades + drawn.permutation(error)).tolist(), grades.tolist())
+    near, far = difference(one, alike), difference(one, apart)
+    assert near.high - near.low < (far.high - far.low) / 2
+
+
+def test_other_pairs_are_not_compared() -> None:
+    with pytest.raises(StudioError, match="evaluation.other_items"):
+        difference(items([0.1, 0.2], [1, 2]), items([0.1, 0.2], [1, 2]))
+    with pytest.raises(StudioError, match="evaluation.other_items"):
+        difference(items([0.1, 0.2, 0.3], [1, 2, 3]), items([0.5, 0.5, 0.5], [1, 2, 3]))

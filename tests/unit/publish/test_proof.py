@@ -25,6 +25,12 @@ from studio.training.base import load_frozen
 from tests.tiny import build_tiny
 from tests.unit.publish.making import QUIET, TEXTS, load_weights, make_adapter, make_base, same
 
+GEMMA3N: dict[str, Any] = {
+    "num_hidden_layers": 4, "vocab_size_per_layer_input": 512, "hidden_size_per_layer_input": 16, "laurel_rank": 8,
+    "num_kv_shared_layers": 2, "layer_types": ["sliding_attention", "full_attention"] * 2,
+    "activation_sparsity_pattern": [0.0] * 4,
+}  # fmt: skip
+
 
 def proved(files: ModelFiles, out: Path, **how: Any) -> dict[str, Any]:
     made = {"dtype": "bfloat16", "towards_base": 0.0} | how
@@ -97,16 +103,34 @@ def test_a_language_model_among_pictures_is_merged_where_it_lies(tmp_path) -> No
 def test_gemma_3n_is_merged_too(tmp_path) -> None:
     from transformers import Gemma3nTextConfig
 
-    config = text_config(
-        Gemma3nTextConfig, num_hidden_layers=4, vocab_size_per_layer_input=512, hidden_size_per_layer_input=16,
-        laurel_rank=8, num_kv_shared_layers=2, layer_types=["sliding_attention", "full_attention"] * 2,
-        activation_sparsity_pattern=[0.0] * 4,
-    )  # fmt: skip
-    base = build_gemma(tmp_path / "base", config)
+    base = build_gemma(tmp_path / "base", text_config(Gemma3nTextConfig, **GEMMA3N))
     adapt(base, tmp_path / "adapter")
     checks = proved(ModelFiles("run:x-1", "local:x", base, base, tmp_path / "adapter"), tmp_path / "out")
     assert checks["reload"]["architecture"] == "Gemma3nForCausalLM"
     assert checks["tensors"]["adapted"] > 4 * 7
+
+
+@pytest.mark.usefixtures("opened_here")
+def test_gemma_3n_keeps_what_sees_and_hears(tmp_path) -> None:
+    pytest.importorskip("timm", reason="pip install -r requirements-gemma3n.txt")
+    from transformers import Gemma3nAudioConfig, Gemma3nConfig, Gemma3nTextConfig, Gemma3nVisionConfig
+
+    text = text_config(Gemma3nTextConfig, **GEMMA3N)
+    audio = Gemma3nAudioConfig(
+        hidden_size=64, conf_num_hidden_layers=1, conf_num_attention_heads=2, vocab_size=8, vocab_offset=504
+    )
+    vision = Gemma3nVisionConfig(vocab_size=8, vocab_offset=496)
+    base = build_gemma(tmp_path / "base", Gemma3nConfig(text_config=text, audio_config=audio, vision_config=vision))
+    adapt(base, tmp_path / "adapter")
+    files = ModelFiles("run:x-1", "local:x", base, base, tmp_path / "adapter")
+    checks = proved(files, tmp_path / "out", dtype="float32")
+    assert checks["reload"]["architecture"] == "Gemma3nForConditionalGeneration"
+    assert checks["logits"]["difference"] < 1e-4
+    old, new = load_weights(base), load_weights(tmp_path / "out")
+    assert {name.split(".")[1] for name in old} > {"language_model", "vision_tower", "audio_tower"}
+    changed = {name for name in old if not torch.equal(old[name], new[name])}
+    assert len(changed) == checks["tensors"]["adapted"]
+    assert all(name.startswith("model.language_model.") for name in changed)
 
 
 @pytest.mark.parametrize("dora", [False, True], ids=["lora", "dora"])
