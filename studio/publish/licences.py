@@ -15,8 +15,8 @@ from studio.data.licences import traits
 from studio.errors import StudioError
 from studio.models.files import locate
 from studio.models.reference import parse_reference
-from studio.publish.card import BaseFacts, DataFacts
-from studio.publish.facts import base_facts, run_data, run_recipe
+from studio.publish.cards.card import BaseFacts, DataFacts
+from studio.publish.cards.gathered import base_facts, run_data, run_recipe
 from studio.publish.record import Record
 from studio.settings import Settings
 

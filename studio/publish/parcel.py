@@ -12,7 +12,7 @@ from typing import Literal
 
 from studio.errors import StudioError
 from studio.jobs.events import Stopping
-from studio.publish.card_links import for_the_hub
+from studio.publish.cards.links import for_the_hub
 from studio.publish.record import CARD, Kind, Record, read_record
 from studio.publish.remote import Remote, RemoteFile
 

@@ -23,11 +23,11 @@ from studio.models.files import ModelFiles
 from studio.models.new_rows import NewRows, read_rows
 from studio.models.source import read_source
 from studio.models.tokenizer import load_tokenizer
-from studio.publish import facts as known
 from studio.publish.adapter import CONFIG, WEIGHTS
-from studio.publish.adapter_card import adapter_facts
 from studio.publish.adapter_check import Matched, Seen, check_adapter, look
-from studio.publish.card_edits import put_card
+from studio.publish.cards import gathered as known
+from studio.publish.cards.adapter_card import adapter_facts
+from studio.publish.cards.edits import put_card
 from studio.publish.companions import write_json, write_texts
 from studio.publish.merge import check_space, incoming
 from studio.publish.record import write_record

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
 from studio.models.files import read_config
-from studio.publish import facts as known
-from studio.publish.card import Figures
-from studio.publish.card_edits import Put, put_card
+from studio.publish.cards import gathered as known
+from studio.publish.cards.card import Figures
+from studio.publish.cards.edits import Put, put_card
 from studio.publish.companions import Dtype
 from studio.publish.merge import incoming, write_merged
 from studio.publish.proof import Measure, check_origin, prove

@@ -121,7 +121,7 @@ def check_origin(files: ModelFiles, settings: Settings) -> dict[str, Any]:
     Raises:
         StudioError: ``publish.base_changed``.
     """
-    from studio.publish.facts import run_folder
+    from studio.publish.cards.gathered import run_folder
     from studio.training.environment import base_hash
 
     run = None if files.adapter is None else run_folder(files.adapter, settings)

@@ -11,7 +11,7 @@ from studio.errors import StudioError
 from studio.jobs.store import JobStore
 from studio.models.reference import parse_reference
 from studio.publish import remote
-from studio.publish.card_links import for_the_hub
+from studio.publish.cards.links import for_the_hub
 from studio.publish.hub import read_card
 from studio.publish.record import CARD, Kind
 

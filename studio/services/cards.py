@@ -8,8 +8,8 @@ from pathlib import Path
 from studio.auth import owner_only
 from studio.errors import StudioError
 from studio.models.reference import parse_reference
-from studio.publish import card_edits
-from studio.publish.card_metadata import front_matter
+from studio.publish.cards import edits as card_edits
+from studio.publish.cards.metadata import front_matter
 from studio.publish.record import CARD, Record, read_record
 from studio.services.studio import Studio
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from studio import workspace
 from studio.auth import owner_only
 from studio.errors import StudioError
-from studio.publish.card_facts import WORLD_INTENSITY
+from studio.publish.cards.facts import WORLD_INTENSITY
 from studio.services.studio import Studio
 
 LONGEST_CURRENCY = 12

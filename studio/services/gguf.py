@@ -11,7 +11,7 @@ from studio.jobs.store import Job, NewJob
 from studio.models.files import locate, read_config
 from studio.models.foreign_code import is_needed
 from studio.models.reference import parse_reference
-from studio.publish.gguf_kinds import KINDS, find_kind
+from studio.publish.gguf.kinds import KINDS, find_kind
 from studio.services.exports import check_writable
 from studio.services.studio import Studio
 

@@ -117,7 +117,7 @@ def publish_model(work: Work) -> dict[str, Any]:
 def export_gguf(work: Work) -> dict[str, Any]:
     """Write a run as a GGUF file: arguments `run` (a ``run:`` reference), `kind`, and `out`, a file or None."""
     from studio.data.starters import held_out_lines
-    from studio.publish.gguf_export import export_gguf
+    from studio.publish.gguf.export import export_gguf
 
     given = work.job.arguments
     return export_gguf(

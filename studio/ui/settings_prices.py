@@ -6,7 +6,7 @@ import gradio as gr
 
 from studio.errors import StudioError
 from studio.i18n import number, say
-from studio.publish.card_facts import WORLD_INTENSITY
+from studio.publish.cards.facts import WORLD_INTENSITY
 from studio.services import costs
 from studio.services.costs import Prices
 from studio.services.studio import Studio

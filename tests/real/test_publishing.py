@@ -19,7 +19,7 @@ from studio.data.starters import FOLDER, held_out_lines, import_starter
 from studio.models.files import locate
 from studio.models.load import load_base
 from studio.models.tokenizer import load_tokenizer
-from studio.publish.gguf_export import export_gguf
+from studio.publish.gguf.export import export_gguf
 from studio.publish.hub import publish
 from studio.publish.peft_adapter import export_adapter
 from studio.publish.pipeline import merge_run, verify_folder

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from studio.errors import StudioError
-from studio.publish.card import BaseFacts, write_card
-from studio.publish.card_edits import put_card
+from studio.publish.cards.card import BaseFacts, write_card
+from studio.publish.cards.edits import put_card
 from studio.publish.record import check_record, write_record
 from studio.services import cards
 from studio.services.studio import Studio, open_studio

@@ -17,7 +17,7 @@ from studio.errors import StudioError
 from studio.i18n import LOCALES, say
 from studio.jobs.events import MetricRow
 from studio.jobs.store import NewJob
-from studio.publish.card_facts import WORLD_INTENSITY
+from studio.publish.cards.facts import WORLD_INTENSITY
 from studio.services import costs, report_text, reports
 from studio.services.cost_text import carbon_text, cost_lines, price_text
 from studio.services.costs import Prices, cost, set_prices

@@ -14,8 +14,8 @@ from markdown_it import MarkdownIt
 from studio.evaluation.results import Figure
 from studio.evaluation.scores import Difference
 from studio.evaluation.tallies import Tally
-from studio.publish.card import HUB_LICENCES, BaseFacts, CardFacts, DataFacts, Figures, draw_pictures, write_card
-from studio.publish.card_facts import (
+from studio.publish.cards.card import HUB_LICENCES, BaseFacts, CardFacts, DataFacts, Figures, draw_pictures, write_card
+from studio.publish.cards.facts import (
     Cleaning,
     CurveFacts,
     EnergyFacts,
@@ -25,7 +25,7 @@ from studio.publish.card_facts import (
     TaskFacts,
     VocabularyFacts,
 )
-from studio.publish.card_metadata import front_matter
+from studio.publish.cards.metadata import front_matter
 from studio.recipes import parse_recipe, preset_recipe
 
 RECIPE = parse_recipe(

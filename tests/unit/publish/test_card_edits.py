@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from studio.publish.card import write_card
-from studio.publish.card_edits import forget_edits, keep_edits, made_card, merged, put_card
+from studio.publish.cards.card import write_card
+from studio.publish.cards.edits import forget_edits, keep_edits, made_card, merged, put_card
 from tests.unit.publish.test_card import FACTS, LOUD
 
 

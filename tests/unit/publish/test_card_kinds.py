@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 from huggingface_hub import ModelCard
 
-from studio.publish.card import write_card
-from studio.publish.card_facts import Snippet, Told
+from studio.publish.cards.card import write_card
+from studio.publish.cards.facts import Snippet, Told
 from tests.unit.publish.test_card import FACTS, LOUD, parts
 
 

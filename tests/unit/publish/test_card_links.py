@@ -6,8 +6,8 @@ import dataclasses
 
 from huggingface_hub import ModelCard
 
-from studio.publish.card import write_card
-from studio.publish.card_links import for_the_hub
+from studio.publish.cards.card import write_card
+from studio.publish.cards.links import for_the_hub
 from tests.unit.publish.test_card import FACTS, LOUD
 
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from studio.publish.curve_picture import POINTS, Line, Panel, _ticks, picture
+from studio.publish.cards.curve_picture import POINTS, Line, Panel, _ticks, picture
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -20,10 +20,10 @@ from studio.evaluation.results import Evaluation, Figure, Item, Order, TaskResul
 from studio.jobs.events import MetricRow
 from studio.jobs.votes import Vote
 from studio.models.files import ModelFiles
-from studio.publish.card import CardFacts, write_card
-from studio.publish.card_edits import put_card
-from studio.publish.facts import gather
-from studio.publish.run_facts import place_of
+from studio.publish.cards.card import CardFacts, write_card
+from studio.publish.cards.edits import put_card
+from studio.publish.cards.gathered import gather
+from studio.publish.cards.run_facts import place_of
 from studio.recipes import Recipe, parse_recipe
 from studio.services.studio import Studio, open_studio
 from studio.settings import Settings

@@ -16,12 +16,12 @@ from gguf import GGMLQuantizationType, GGUFReader, quants
 from studio.errors import StudioError
 from studio.models.files import read_config
 from studio.models.new_rows import NewRows
-from studio.publish import gguf_check
-from studio.publish.converter import fetch_converter
 from studio.publish.expanded import write_expanded
-from studio.publish.gguf import write_gguf
-from studio.publish.gguf_check import check_gguf, check_texts
-from studio.publish.gguf_kinds import KINDS, Kind, find_kind
+from studio.publish.gguf import check as gguf_check
+from studio.publish.gguf.check import check_gguf, check_texts
+from studio.publish.gguf.converter import fetch_converter
+from studio.publish.gguf.kinds import KINDS, Kind, find_kind
+from studio.publish.gguf.write import write_gguf
 from tests.starter import CACHE, alone
 from tests.unit.tokenizer.expanded import expand as learn
 from tests.unit.training.tiny_families import FAMILIES, SHAPE, build_family

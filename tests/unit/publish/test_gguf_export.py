@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from studio.errors import StudioError
-from studio.publish import gguf_export
-from studio.publish.gguf_export import export_gguf
-from studio.publish.gguf_kinds import KINDS
+from studio.publish.gguf import export as gguf_export
+from studio.publish.gguf.export import export_gguf
+from studio.publish.gguf.kinds import KINDS
 from studio.publish.record import check_record
 from studio.recipes import dump_recipe
 from studio.services import gguf
@@ -65,7 +65,7 @@ def test_kinds_of_one_run_share_a_folder_that_can_be_published(studio: Studio, m
     assert merged.kind == "merged"
 
     loose = {name: replace(kind, agreement=0.3, perplexity=2.0) for name, kind in KINDS.items()}
-    monkeypatch.setattr("studio.publish.gguf_kinds.KINDS", loose)  # 32 random columns suffer more than a real model
+    monkeypatch.setattr("studio.publish.gguf.kinds.KINDS", loose)  # 32 random columns suffer more than a real model
     second = export(studio, "q8_0")
     record = check_record(folder)
     assert (record.kind, record.run) == ("gguf", "run:first-1")

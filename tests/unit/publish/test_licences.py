@@ -6,7 +6,7 @@ import pytest
 
 from studio.errors import StudioError
 from studio.i18n import LOCALES, say
-from studio.publish.card import BaseFacts, DataFacts
+from studio.publish.cards.card import BaseFacts, DataFacts
 from studio.publish.licences import Finding, check, find
 
 OPEN = (DataFacts("texts", 10, "cc-by-4.0"), DataFacts("more", 10, "odc-by"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from studio.models.render import render_chat
-from studio.publish.modelfile import Turns, find_turns, go_template, write_modelfile
+from studio.publish.gguf.modelfile import Turns, find_turns, go_template, write_modelfile
 from tests.tiny import CHAT_TEMPLATE
 from tests.unit.publish.gotemplate import render
 

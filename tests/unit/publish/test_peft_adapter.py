@@ -25,12 +25,12 @@ from studio.jobs.events import Stopping
 from studio.models.files import ModelFiles
 from studio.models.load import load_adapted
 from studio.publish import adapter_reload, peft_adapter
-from studio.publish.adapter_card import adapter_facts
 from studio.publish.adapter_check import Matched, look
-from studio.publish.card import BaseFacts, CardFacts, write_card
+from studio.publish.cards.adapter_card import adapter_facts
+from studio.publish.cards.card import BaseFacts, CardFacts, write_card
+from studio.publish.cards.snippets import peft_snippet
 from studio.publish.peft_adapter import export_adapter
 from studio.publish.record import check_record
-from studio.publish.snippets import peft_snippet
 from studio.settings import Settings
 from tests.unit.publish.packing import COMMIT, REPOSITORY, build_run
 from tests.unit.training.tiny_families import FAMILIES, Family

@@ -19,7 +19,7 @@ from studio.jobs.events import MetricRow
 from studio.jobs.metrics import MetricStore
 from studio.models.files import ModelFiles
 from studio.models.source import write_source
-from studio.publish.card_edits import keep_edits
+from studio.publish.cards.edits import keep_edits
 from studio.publish.pipeline import merge_run
 from studio.publish.proof import Measured
 from studio.publish.record import check_record, read_record

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from studio.publish.snippets import gguf_snippets, ollama_name
+from studio.publish.cards.snippets import gguf_snippets, ollama_name
 
 NAMES = ["first_steps-3-gguf", "مدل من", "it's $(touch x)`", 'odd"name', "-n"]
 

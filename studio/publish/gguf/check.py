@@ -16,7 +16,7 @@ from studio.jobs.events import Progress, Stopping
 from studio.models.files import ModelFiles, document_start
 from studio.models.tokenizer import load_tokenizer
 from studio.publish.children import last_words, run_child
-from studio.publish.gguf_kinds import Kind
+from studio.publish.gguf.kinds import Kind
 
 TEXTS = 1000
 """Texts tokenised at most."""

@@ -9,8 +9,8 @@ from studio.evaluation.scores import Difference
 from studio.evaluation.suites import CORPUS_METRICS
 from studio.evaluation.tallies import Tally
 from studio.i18n import Locale, duration_text, energy_text, number, say
-from studio.publish.card_facts import CardFacts, DataFacts, EnergyFacts, EvaluationFacts, StageFacts, TaskFacts
-from studio.publish.card_markdown import code, listed, plain, table
+from studio.publish.cards.facts import CardFacts, DataFacts, EnergyFacts, EvaluationFacts, StageFacts, TaskFacts
+from studio.publish.cards.markdown import code, listed, plain, table
 
 LANGUAGES = ("fa", "en")
 UNKNOWN = "—"

@@ -7,19 +7,19 @@ from collections.abc import Mapping
 import yaml
 
 from studio.i18n import LOCALES, Locale, number, say
-from studio.publish import card_sections as sections
-from studio.publish.card_facts import BaseFacts as BaseFacts
-from studio.publish.card_facts import CardFacts as CardFacts
-from studio.publish.card_facts import DataFacts as DataFacts
-from studio.publish.card_facts import Figures as Figures
-from studio.publish.card_facts import Snippet as Snippet
-from studio.publish.card_markdown import block, both, code, heading, listed, plain, table
-from studio.publish.card_metadata import HUB_LICENCES as HUB_LICENCES
-from studio.publish.card_metadata import metadata as metadata
-from studio.publish.citations import Citation, followed
-from studio.publish.curve_picture import Line, Panel, picture
+from studio.publish.cards import sections as sections
+from studio.publish.cards.citations import Citation, followed
+from studio.publish.cards.curve_picture import Line, Panel, picture
+from studio.publish.cards.facts import BaseFacts as BaseFacts
+from studio.publish.cards.facts import CardFacts as CardFacts
+from studio.publish.cards.facts import DataFacts as DataFacts
+from studio.publish.cards.facts import Figures as Figures
+from studio.publish.cards.facts import Snippet as Snippet
+from studio.publish.cards.markdown import block, both, code, heading, listed, plain, table
+from studio.publish.cards.metadata import HUB_LICENCES as HUB_LICENCES
+from studio.publish.cards.metadata import metadata as metadata
+from studio.publish.cards.snippets import gguf_snippets, transformers_snippet
 from studio.publish.record import Kind
-from studio.publish.snippets import gguf_snippets, transformers_snippet
 from studio.recipes import Recipe, Stage, dump_recipe
 
 LICENCE_LINKS = {

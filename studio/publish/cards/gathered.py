@@ -12,10 +12,10 @@ from studio.data.cleaning.ledger import read_ledger
 from studio.data.manifest import FILE, Manifest, read_manifest
 from studio.errors import StudioError
 from studio.models.source import read_source
-from studio.publish import run_facts
-from studio.publish.card_facts import BaseFacts, CardFacts, Cleaning, DataFacts, Figures, Taken
+from studio.publish.cards import run_facts
+from studio.publish.cards.facts import BaseFacts, CardFacts, Cleaning, DataFacts, Figures, Taken
+from studio.publish.cards.run_facts import read_json
 from studio.publish.record import Kind
-from studio.publish.run_facts import read_json
 from studio.recipes import Recipe, load_recipe
 from studio.settings import Settings
 

@@ -23,7 +23,7 @@ from studio.jobs.metrics import COLUMNS as METRICS
 from studio.jobs.metrics import MetricStore
 from studio.jobs.votes import VoteStore
 from studio.models.reference import parse_reference
-from studio.publish.card_facts import (
+from studio.publish.cards.facts import (
     WORLD_INTENSITY,
     CurveFacts,
     EnergyFacts,

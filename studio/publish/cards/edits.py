@@ -14,8 +14,8 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Literal
 
-from studio.publish.card import draw_pictures, write_card
-from studio.publish.card_facts import CardFacts
+from studio.publish.cards.card import draw_pictures, write_card
+from studio.publish.cards.facts import CardFacts
 from studio.publish.record import CARD, Kind
 
 State = Literal["made", "edited", "facts_changed", "conflict"]

@@ -199,7 +199,7 @@ class CardFacts:
         weights: File names with their SHA-256.
         versions: Libraries that trained it, with their versions.
         kind: What the export is.
-        snippets: How to use it; by default what `studio.publish.snippets` has for the kind.
+        snippets: How to use it; by default what `studio.publish.cards.snippets` has for the kind.
         checks: Further sentences about what was proved of the export.
         siblings: Names of the same run's other exports; linked where they are repositories, ``owner/name``.
         stages: What each stage took and gave, as far as the exported weights had come.

@@ -16,18 +16,18 @@ from studio.jobs.events import Progress, Stopping
 from studio.models.files import ModelFiles, locate
 from studio.models.reference import parse_reference
 from studio.models.tokenizer import load_tokenizer
-from studio.publish import facts as known
-from studio.publish.card_edits import put_card
-from studio.publish.card_facts import Told
-from studio.publish.converter import fetch_converter
-from studio.publish.gguf import write_gguf
-from studio.publish.gguf_check import GgufChecks, can_check, check_gguf, check_texts
-from studio.publish.gguf_kinds import Kind, find_kind
+from studio.publish.cards import gathered as known
+from studio.publish.cards.edits import put_card
+from studio.publish.cards.facts import Told
+from studio.publish.cards.snippets import gguf_snippets
+from studio.publish.gguf.check import GgufChecks, can_check, check_gguf, check_texts
+from studio.publish.gguf.converter import fetch_converter
+from studio.publish.gguf.kinds import Kind, find_kind
+from studio.publish.gguf.modelfile import write_modelfile
+from studio.publish.gguf.write import write_gguf
 from studio.publish.merge import incoming
-from studio.publish.modelfile import write_modelfile
 from studio.publish.pipeline import merge_run
 from studio.publish.record import Record, check_record, read_record, write_record
-from studio.publish.snippets import gguf_snippets
 from studio.settings import Settings
 
 MODELFILE = "Modelfile"
@@ -52,7 +52,7 @@ def export_gguf(
 
     Args:
         run: ``run:`` reference.
-        kind_name: One of `studio.publish.gguf_kinds.KINDS`.
+        kind_name: One of `studio.publish.gguf.kinds.KINDS`.
         settings: Tells the folders.
         texts: Held-out Persian lines for a merge.
         out: New file; by default ``exports/RUN-gguf/RUN-KIND.gguf``, beside the other kinds of the same run, with a
@@ -65,7 +65,7 @@ def export_gguf(
 
     Raises:
         StudioError: ``publish.nothing_to_merge``, ``file.exists``, ``publish.out_exists``, and as
-            :func:`studio.publish.gguf.write_gguf`, :func:`studio.publish.gguf_check.check_gguf`,
+            :func:`studio.publish.gguf.write.write_gguf`, :func:`studio.publish.gguf.check.check_gguf`,
             :func:`studio.publish.pipeline.merge_run` and :func:`studio.models.packages.download`.
     """
     kind, files = find_kind(kind_name), locate(run, settings)

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 
-from studio.publish.card_facts import Snippet
+from studio.publish.cards.facts import Snippet
 
 QUESTION = "سلام! خودت را معرفی کن."
 BEGINNING = "یکی بود، یکی نبود"

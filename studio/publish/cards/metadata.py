@@ -9,8 +9,8 @@ import yaml
 
 from studio.errors import StudioError
 from studio.evaluation.suites import CORPUS_METRICS
-from studio.publish.card_facts import CardFacts, EvaluationFacts, TaskFacts
-from studio.publish.citations import followed
+from studio.publish.cards.citations import followed
+from studio.publish.cards.facts import CardFacts, EvaluationFacts, TaskFacts
 
 # Licences that the Hub knows by these names; any other is told as «other» with its own name.
 # fmt: off

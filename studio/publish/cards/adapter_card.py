@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from studio.publish.card_facts import BaseFacts, CardFacts, Told
-from studio.publish.snippets import peft_snippet
+from studio.publish.cards.facts import BaseFacts, CardFacts, Told
+from studio.publish.cards.snippets import peft_snippet
 
 
 def adapter_facts(facts: CardFacts, checks: Mapping[str, Any], rows: int | None, revision: str | None) -> CardFacts:

@@ -9,9 +9,9 @@ from studio.errors import StudioError
 from studio.jobs.events import Progress, Stopping
 from studio.models.weights import weight_files
 from studio.publish.children import last_words, run_child
-from studio.publish.converter import convert
-from studio.publish.gguf_kinds import Kind, find_kind, quantiser
-from studio.publish.gguf_quants import quantise
+from studio.publish.gguf.converter import convert
+from studio.publish.gguf.kinds import Kind, find_kind, quantiser
+from studio.publish.gguf.quants import quantise
 from studio.publish.merge import check_space
 from studio.publish.shards import read_shard
 
@@ -27,8 +27,8 @@ def write_gguf(
     which lies beside `out` meanwhile.
 
     Raises:
-        StudioError: ``disk.too_small``; as :func:`studio.publish.converter.convert` and
-            :func:`studio.publish.gguf_kinds.find_kind`; ``gguf.quantise_failed``; ``job.stopped``.
+        StudioError: ``disk.too_small``; as :func:`studio.publish.gguf.converter.convert` and
+            :func:`studio.publish.gguf.kinds.find_kind`; ``gguf.quantise_failed``; ``job.stopped``.
     """
     find_kind(kind.name)
     count = sum(entry.count for path in weight_files(merged) for entry in read_shard(path).entries.values())

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import yaml
 
 from studio.i18n import LOCALES, Locale, say
-from studio.publish.card import siblings_line
-from studio.publish.card_metadata import FRONT, front_matter
+from studio.publish.cards.card import siblings_line
+from studio.publish.cards.metadata import FRONT, front_matter
 from studio.publish.record import Kind
 
 _PROGRAM = re.compile(r"^```python\n.*?^```$", re.DOTALL | re.MULTILINE)

@@ -1,0 +1,1 @@
+"""GGUF files: converted, quantised, and checked in the real llama.cpp."""
