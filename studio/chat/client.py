@@ -18,7 +18,7 @@ from studio.chat.channel import Channel, Closed, connect
 from studio.chat.commands import Command, Generate, Open, Quit, Status, Stop
 from studio.chat.events import Event, Loading, Opened, event_from_json
 from studio.chat.record import Record, read_record
-from studio.chat.requests import Request
+from studio.chat.requests import Quantisation, Request
 from studio.errors import StudioError
 from studio.jobs.events import Progress
 from studio.jobs.process import ProcessIdentity, is_alive
@@ -36,7 +36,8 @@ FATAL = ("Traceback", "Fatal Python error", "terminate called", "Error:")
 class ChatStatus:
     """A running chat process.
 
-    `memory` and `weights` are bytes: of the whole process, and of the weights within. `sides` answer without loading.
+    `memory` and `weights` are bytes: of the whole process, and of the weights within. `quantisation` is how the base
+    is held, None without one. `sides` answer without loading.
     `waiting` counts who is served or waits. `idle_seconds` is since anybody last used the model.
     """
 
@@ -46,6 +47,7 @@ class ChatStatus:
     device: str | None
     memory: int
     weights: int
+    quantisation: Quantisation | None
     waiting: int
     idle_seconds: float
 

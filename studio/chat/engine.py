@@ -13,7 +13,7 @@ import torch
 from studio.chat.adapters import Adapters
 from studio.chat.answers import Answer, Interrupted
 from studio.chat.events import Event, Finished, Piece, Refused
-from studio.chat.requests import Message, Request, Sampling
+from studio.chat.requests import Message, Quantisation, Request, Sampling
 from studio.chat.sides import Side, stop_tokens
 from studio.chat.words import Tables
 from studio.errors import StudioError
@@ -51,6 +51,7 @@ class Engine:
         self._adapters: Adapters | None = None
         self._tables: Tables | None = None
         self._weights = 0
+        self._quantisation: Quantisation = "none"
         self._sides: dict[str, Side] = {}  # the one used longest ago comes first
 
     @property
@@ -73,14 +74,21 @@ class Engine:
         return self._model
 
     @property
+    def quantisation(self) -> Quantisation | None:
+        """How the base in memory is held."""
+        return self._quantisation if self._base else None
+
+    @property
     def weights(self) -> int:
         """Bytes of all weights in memory, those that several modules share counted once."""
         return self._weights
 
-    def open(self, references: Sequence[str], *, progress: Progress = _silent) -> None:
+    def open(
+        self, references: Sequence[str], *, quantisation: Quantisation | None = None, progress: Progress = _silent
+    ) -> None:
         """Make every one of `references` ready; sides that are open already cost nothing.
 
-        A base other than the one in memory takes its place.
+        A base other than the one in memory, or held otherwise than `quantisation` says, takes its place.
 
         Raises:
             StudioError: ``chat.no_sides``; ``chat.other_base`` when the references have different bases;
@@ -91,7 +99,7 @@ class Engine:
         first = self._locate(references[0])
         for index, reference in enumerate(references):
             progress(index / len(references), "progress.chat.load")
-            self._open_side(reference, first)
+            self._open_side(reference, first, quantisation)
         self._drop_old(set(references))
         progress(1.0, "progress.chat.ready")
 
@@ -113,7 +121,8 @@ class Engine:
             try:
                 first = first or self._locate(request.side)
                 progress(number / len(requests), "progress.chat.load")
-                answer = Answer(number, self._open_side(request.side, first), request, self._model)
+                side = self._open_side(request.side, first, request.quantisation)
+                answer = Answer(number, side, request, self._model)
             except StudioError as error:
                 yield Refused(number, request.side, error.code, error.details)
                 continue
@@ -129,7 +138,7 @@ class Engine:
         """Let go of the model and everything over it."""
         self._model = self._tokenizer = self._base = self._adapters = self._tables = None
         self._sides.clear()
-        self._weights = 0
+        self._weights, self._quantisation = 0, "none"
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -155,12 +164,13 @@ class Engine:
             yield answer.finish(reason)
         return reason is not None
 
-    def _open_side(self, reference: str, first: ModelFiles) -> Side:
+    def _open_side(self, reference: str, first: ModelFiles, quantisation: Quantisation | None) -> Side:
         files = self._locate(reference)
         if files.folder != first.folder:
             raise StudioError("chat.other_base", side=reference, base=files.base, other=first.base)
-        if self._base is None or self._base.folder != files.folder:
-            self._load(files)
+        wanted = quantisation or self._quantisation
+        if self._base is None or self._base.folder != files.folder or self._quantisation != wanted:
+            self._load(files, wanted)
         side = self._sides.pop(reference, None)
         if side is not None and side.mark != _mark(files):
             self._close(side)
@@ -171,10 +181,11 @@ class Engine:
         self._sides[reference] = side
         return side
 
-    def _load(self, files: ModelFiles) -> None:
+    def _load(self, files: ModelFiles, quantisation: Quantisation) -> None:
         self.unload()  # first, or both models would have to fit
         base = replace(files, reference=files.base, tokenizer_folder=files.folder, adapter=None, rows=None)
-        self._model, self._tokenizer = load_base(base)
+        self._model, self._tokenizer = load_base(base, four_bits=quantisation == "nf4")
+        self._quantisation = quantisation
         self._model.eval()
         self._adapters, self._tables = Adapters(self._model), Tables(self._model)
         self._base = base
@@ -209,7 +220,9 @@ class Engine:
             self._close(self._sides.pop(reference))
 
 
-def answer(files: ModelFiles, messages: Sequence[Message], sampling: Sampling) -> Finished:
+def answer(
+    files: ModelFiles, messages: Sequence[Message], sampling: Sampling, quantisation: Quantisation = "none"
+) -> Finished:
     """Load `files` in this process, answer once and let go: the command line's ``chat``.
 
     Raises:
@@ -217,7 +230,8 @@ def answer(files: ModelFiles, messages: Sequence[Message], sampling: Sampling) -
     """
     engine = Engine(lambda _: files)
     try:
-        for event in engine.generate([Request(side=files.reference, messages=tuple(messages), sampling=sampling)]):
+        request = Request(side=files.reference, messages=tuple(messages), sampling=sampling, quantisation=quantisation)
+        for event in engine.generate([request]):
             if isinstance(event, Refused):
                 raise event.as_error()
             if isinstance(event, Finished):

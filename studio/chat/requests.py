@@ -52,9 +52,16 @@ NAMED: Mapping[str, Sampling] = MappingProxyType(
 """Settings with a name; the length belongs to a name only where it says one."""
 
 
+Quantisation = Literal["none", "nf4"]
+
+
 class Request(_Strict):
-    """One answer wanted: `side` is a model reference, and the last of `messages` is the user's."""
+    """One answer wanted: `side` is a model reference, and the last of `messages` is the user's.
+
+    `quantisation` is how the base shall be held, for all sides; None leaves it as it is in memory.
+    """
 
     side: str
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
+    quantisation: Quantisation | None = None

@@ -219,6 +219,7 @@ class Server:
             "device": engine.device if engine else None,
             "memory": _memory(),
             "weights": engine.weights if engine else 0,
+            "quantisation": engine.quantisation if engine else None,
             "waiting": len(self._turns),
             "idle_seconds": self.idle(),
         }

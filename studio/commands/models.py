@@ -110,6 +110,7 @@ def chat(
     system: Annotated[str | None, typer.Option("--system", help="System message.")] = None,
     tokens: Annotated[int, typer.Option("--max-tokens", min=1, max=8192, help="At most this many tokens.")] = 256,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    four_bits: Annotated[bool, typer.Option("--four-bits", help="Hold the base in four bits.")] = False,
     json: Json = False,
     workspace: Workspace = None,
     language: Language = None,
@@ -117,12 +118,13 @@ def chat(
     """One answer of a model."""
     with speaking(json, workspace, language) as speech:
         from studio.chat.engine import answer
-        from studio.chat.requests import Message, Sampling
+        from studio.chat.requests import Message, Quantisation, Sampling
 
         messages = [Message(role="system", content=system)] if system else []
         messages.append(Message(role="user", content=prompt))
         sampling = Sampling(greedy=greedy, max_new_tokens=tokens, seed=seed)
-        found = answer(locate(model, speech.studio.settings), messages, sampling)
+        held: Quantisation = "nf4" if four_bits else "none"
+        found = answer(locate(model, speech.studio.settings), messages, sampling, held)
         speech.tell(
             {
                 "text": found.text,

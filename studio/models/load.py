@@ -30,7 +30,9 @@ def pick_dtype(device: str) -> torch.dtype:
     return torch.bfloat16 if supported else torch.float32
 
 
-def load_base(files: ModelFiles, *, device: str | None = None, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
+def load_base(
+    files: ModelFiles, *, device: str | None = None, dtype: torch.dtype | None = None, four_bits: bool = False
+) -> tuple[Any, Any]:
     """The base model and its tokenizer, ready for inference.
 
     The tokenizer is read from ``tokenizer.json`` as it stands. The class that a config names may rebuild the splitting
@@ -40,6 +42,7 @@ def load_base(files: ModelFiles, *, device: str | None = None, dtype: torch.dtyp
         files: From :func:`studio.models.files.locate`; an adapter is ignored.
         device: ``"cpu"`` or ``"cuda…"``; the best there is by default.
         dtype: As :func:`pick_dtype` by default.
+        four_bits: Hold all linear layers but the head in NF4, with quantised constants (QLoRA, 2305.14314).
 
     Returns:
         A `transformers` causal model in evaluation mode, and a `PreTrainedTokenizerFast`.
@@ -47,7 +50,7 @@ def load_base(files: ModelFiles, *, device: str | None = None, dtype: torch.dtyp
     Raises:
         StudioError: ``model.unknown_type`` for an architecture that transformers cannot build, ``code.not_trusted``
             for one that the model's own Python files would build, ``model.needs_package``, ``model.broken_file``,
-            ``model.no_tokenizer`` or ``memory.device_full``.
+            ``model.no_tokenizer``, ``model.no_four_bits`` where four bits cannot be had, or ``memory.device_full``.
     """
     import torch
     from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
@@ -56,11 +59,13 @@ def load_base(files: ModelFiles, *, device: str | None = None, dtype: torch.dtyp
     load_tokenizer(files.tokenizer_folder)  # says in our words what is wrong with the file
     tokenizer = PreTrainedTokenizerFast.from_pretrained(files.tokenizer_folder, local_files_only=True)
     device = device or pick_device()
+    dtype = dtype or pick_dtype(device)
     kind = str(read_config(files.folder).get("model_type"))
     try:
         model = AutoModelForCausalLM.from_pretrained(
             files.folder,
-            dtype=dtype or pick_dtype(device),
+            dtype=dtype,
+            quantization_config=_nf4(dtype) if four_bits else None,
             device_map={"": device},
             use_safetensors=True,
             local_files_only=True,
@@ -69,10 +74,20 @@ def load_base(files: ModelFiles, *, device: str | None = None, dtype: torch.dtyp
     except (ValueError, KeyError) as error:
         raise StudioError("model.unknown_type", type=kind, folder=str(files.folder)) from error
     except ImportError as error:  # the picture tower of Gemma-3n is of timm
+        if four_bits and "bitsandbytes" in str(error):
+            raise StudioError("model.no_four_bits") from error
         raise StudioError("model.needs_package", type=kind, reason=" ".join(str(error).split())) from error
     except torch.cuda.OutOfMemoryError as error:
         raise StudioError("memory.device_full") from error
     return model.eval(), tokenizer
+
+
+def _nf4(dtype: torch.dtype) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
 
 
 def check_code(files: ModelFiles) -> None:

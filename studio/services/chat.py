@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from studio.auth import owner_only
 from studio.chat.client import ChatClient, ChatStatus
 from studio.chat.events import Finished, Loading, Piece, Refused, Started, Waiting
-from studio.chat.requests import Message, Request, Sampling
+from studio.chat.requests import Message, Quantisation, Request, Sampling
 from studio.errors import StudioError
 from studio.evaluation.flags import Flag, flags
 from studio.models.files import is_fetched, locate
@@ -95,7 +95,14 @@ def base_of(studio: Studio, reference: str) -> str:
 
 @owner_only
 def talk(
-    studio: Studio, columns: Sequence[Column], prompt: str, sampling: Sampling, *, system: str = "", name: str
+    studio: Studio,
+    columns: Sequence[Column],
+    prompt: str,
+    sampling: Sampling,
+    *,
+    system: str = "",
+    quantisation: Quantisation | None = None,
+    name: str,
 ) -> Iterator[Board]:
     """Ask all sides the same and yield what a page shows, again and again, until all have answered.
 
@@ -105,6 +112,7 @@ def talk(
         prompt: What the user says next.
         sampling: The same for all sides.
         system: System message, before the first turn of every conversation.
+        quantisation: How the base shall be held; None leaves it as it is.
         name: What `stop` calls these answers.
 
     Raises:
@@ -118,7 +126,10 @@ def talk(
         if parse_reference(column.reference).scheme != "run" and not is_fetched(column.reference, studio.settings):
             raise StudioError("model.not_fetched", model=column.reference)
     asked = [replace(column, messages=_with_prompt(column.messages, prompt, system)) for column in columns]
-    requests = [Request(side=column.reference, messages=column.messages, sampling=sampling) for column in asked]
+    requests = [
+        Request(side=column.reference, messages=column.messages, sampling=sampling, quantisation=quantisation)
+        for column in asked
+    ]
     board = Board(asked)
     yield board
     for event in ChatClient(studio.settings).stream(requests, name=name):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedTokenizerFast
 
 from studio.errors import StudioError
 from studio.models.files import ModelFiles
-from studio.models.load import check_code, load_base
+from studio.models.load import load_base
 from studio.training.attention import document_attention
 
 PROBE = 8  # tokens of the checks that head and attention are what the training takes them for
@@ -24,15 +23,10 @@ def load_frozen(
 
     Raises:
         StudioError: ``training.family_not_supported`` if the model does more than multiply its last hidden states by
-            its head, or mixes documents; ``training.overflows_fp16``; ``training.no_bitsandbytes`` where four bits
-            cannot be had; what loading raises.
+            its head, or mixes documents; ``training.overflows_fp16``; what loading raises.
     """
-    if quantisation == "nf4":
-        model = _load_nf4(files, device, dtype)
-        # as `load_base` reads it: the class that a config names may split text otherwise
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(files.tokenizer_folder, local_files_only=True)
-    else:
-        model, tokenizer = load_base(files, device=device, dtype=dtype)
+    model, tokenizer = load_base(files, device=device, dtype=dtype, four_bits=quantisation == "nf4")
+    _keep_backward(model)
     model.config.use_cache = False
     if dtype == torch.float16:
         check_range(model)
@@ -107,26 +101,9 @@ def check_documents(model: Any) -> None:
         raise StudioError("training.family_not_supported", type=kind)
 
 
-def _load_nf4(files: ModelFiles, device: str, dtype: torch.dtype) -> Any:
-    check_code(files)
-    config = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
-    )
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            files.folder,
-            quantization_config=config,
-            dtype=dtype,
-            device_map={"": device},
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=files.trusted,
-        )
-    except ImportError as error:
-        raise StudioError("training.no_bitsandbytes") from error
+def _keep_backward(model: Any) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             # In evaluation bitsandbytes repacks weights for a kernel without a backward and leaves them so: after the
             # first sample answers all layers but the last would silently stop learning.
             module.support_avx512bf16_for_cpu = False
-    return model

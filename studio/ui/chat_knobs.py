@@ -20,9 +20,10 @@ ANSWER_TOKENS = 128
 
 @dataclass(frozen=True, slots=True)
 class Knobs:
-    """System message and numbers, in the order in which `sampling` takes the numbers."""
+    """System message, how the base is held, and numbers, in the order in which `sampling` takes the numbers."""
 
     system: gr.Textbox
+    four_bits: gr.Checkbox
     numbers: list[gr.Number]
 
     @property
@@ -40,6 +41,8 @@ def build(locale: str) -> Knobs:
         system = gr.Textbox("", label=say(locale, "chat.system"), info=say(locale, "chat.system_info"))
         with gr.Row():
             numbers = _numbers(locale)
+        four_bits = gr.Checkbox(False, label=say(locale, "chat.four_bits"), info=say(locale, "chat.four_bits_info"),
+                                elem_id="chat-four-bits")  # fmt: skip
     turned = numbers[:-1]
 
     def fill(name: str) -> list[Any]:
@@ -56,7 +59,7 @@ def build(locale: str) -> Knobs:
     manner.input(fill, manner, turned, api_name="chat_manner", queue=False, show_progress="hidden", **PLAIN)
     gr.on([number.input for number in turned[:-1]], name_of, turned[:-1], manner, api_name="chat_manner_of",
           queue=False, show_progress="hidden", **PLAIN)  # fmt: skip
-    return Knobs(system, numbers)
+    return Knobs(system, four_bits, numbers)
 
 
 def sampling(

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio.chat.requests import Quantisation
 from studio.errors import StudioError
 from studio.i18n import say
 from studio.services import chat, conversations, votes
@@ -49,7 +50,7 @@ class Screen:
     @property
     def further(self) -> list[Any]:
         """Fields of a question beside models, conversations and prompt."""
-        return [self.hide, self.knobs.system, *self.knobs.numbers, self.kept]
+        return [self.hide, self.knobs.four_bits, self.knobs.system, *self.knobs.numbers, self.kept]
 
     @property
     def filled(self) -> list[Any]:
@@ -153,7 +154,7 @@ def connect_unload(locale: str, studio: Studio, unload: gr.Button) -> None:
 
 def _talk(locale: str, studio: Studio) -> Talk:
     def talk(asked: Asked) -> Iterator[Showing]:
-        hidden, system, *numbers, kept = asked.further
+        hidden, four_bits, system, *numbers, kept = asked.further
         drawn, seed = sampling(*numbers), numbers[-1]
         models = [(place, model) for place, model in enumerate(asked.chosen) if model]
         places = [place for place, _ in models]
@@ -161,7 +162,8 @@ def _talk(locale: str, studio: Studio) -> Talk:
             kept, columns = (), [chat.Column(model) for model in votes.shuffled([model for _, model in models])]
         else:
             columns = [chat.Column(model, asked.conversations[place]) for place, model in models]
-        boards = chat.talk(studio, columns, asked.text, drawn, system=system, name=asked.name)
+        held: Quantisation = "nf4" if four_bits else "none"
+        boards = chat.talk(studio, columns, asked.text, drawn, system=system, quantisation=held, name=asked.name)
         moments = chat_vote.unnamed(locale, boards, places, len(asked.chosen)) if hidden else _named(boards, places)
         vote = chat_vote.asking(locale, None)
         for board, showing, ballot in moments:

@@ -22,7 +22,8 @@ def memory_view(locale: str, studio: Studio) -> Markup:
     if status is None or not status.sides:
         return parts.paragraph(say(locale, "chat.not_loaded"), soft=True)
     memory = bytes_text(locale, status.memory)
-    return parts.paragraph(say(locale, "chat.loaded", memory=memory, device=status.device or ""), soft=True)
+    key = "chat.loaded_four_bits" if status.quantisation == "nf4" else "chat.loaded"
+    return parts.paragraph(say(locale, key, memory=memory, device=status.device or ""), soft=True)
 
 
 def title(reference: str) -> str:

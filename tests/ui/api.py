@@ -36,7 +36,8 @@ class Page:
 
 
 KNOBS = {
-    "system": "", "temperature": 0, "top_p": 1, "top_k": 0, "repetition_penalty": 0, "max_tokens": 8, "seed": 1,
+    "four_bits": False, "system": "", "temperature": 0, "top_p": 1, "top_k": 0, "repetition_penalty": 0,
+    "max_tokens": 8, "seed": 1,
 }  # fmt: skip
 """The fields of the chat behind its manners, in their order."""
 

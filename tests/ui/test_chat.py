@@ -70,6 +70,18 @@ def test_four_columns_answer_one_prompt(fresh: Page, studio: Studio, models: lis
     assert all(f"### {model}" in written for model in models)
 
 
+def test_the_base_is_held_in_four_bits_for_who_asks(fresh: Page, studio: Studio, models: list[str]) -> None:
+    told = fresh.ask("chat", *question(models[:2], ASKED, four_bits=True))
+    assert all(texts(told)[:2])
+    status = chat.status(studio)
+    assert status is not None
+    assert status.quantisation == "nf4"
+    words = say(fresh.locale, "chat.loaded_four_bits").split(":")[0]
+    assert words in fresh.ask("chat_memory", "", "")["html"]
+    fresh.ask("chat", *question(models[:1], ASKED))
+    assert getattr(chat.status(studio), "quantisation", None) == "none"
+
+
 def test_a_question_is_asked_again_and_taken_back(fresh: Page, models: list[str]) -> None:
     assert fresh.refusal("chat_json") == fresh.sentence("chat.nothing_to_export")
     first = fresh.ask("chat", *question(models[:1], ASKED))

@@ -200,7 +200,7 @@ def test_what_is_shared_held_by_the_chat_or_branched_from_stays(
     with refused("used_by_share"):
         history.delete(studio, "a-1")
     studio.shares.put("report", ["a-12"])
-    held = ChatStatus(1, "base", ("run:a-1",), "cpu", 0, 0, 0, 0.0)
+    held = ChatStatus(1, "base", ("run:a-1",), "cpu", 0, 0, "none", 0, 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(ChatClient, "status", lambda self: held)
         with refused("used_by_chat"):

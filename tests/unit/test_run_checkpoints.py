@@ -119,7 +119,7 @@ def test_what_is_shared_or_in_the_chat_stays_without_its_optimizer(
 ) -> None:
     studio.shares.put("model", [f"run:{RUN}/align@10", f"run:{RUN}", "starter:smollm2-135m"])
     sides = (f"run:{RUN}/align@20", f"run:{RUN}/pretrain@30", "run:other-1/align@30")
-    monkeypatch.setattr(ChatClient, "status", lambda self: ChatStatus(1, "b", sides, "cpu", 0, 0, 0, 0.0))
+    monkeypatch.setattr(ChatClient, "status", lambda self: ChatStatus(1, "b", sides, "cpu", 0, 0, "none", 0, 0.0))
     plan = checkpoints.free(studio, RUN)
     assert [(spare.name, spare.step, spare.reason, spare.bytes) for spare in plan.spares] == [
         ("align", 10, "optimizer", OPTIMIZER_BYTES), ("align", 20, "optimizer", OPTIMIZER_BYTES),
