@@ -41,7 +41,7 @@ def load_base(
     Args:
         files: From :func:`studio.models.files.locate`; an adapter is ignored.
         device: ``"cpu"`` or ``"cuda…"``; the best there is by default.
-        dtype: As :func:`pick_dtype` by default.
+        dtype: As :func:`pick_dtype` by default, or fp32 where that would be fp16 and the model leaves its range.
         four_bits: Hold all linear layers but the head in NF4, with quantised constants (QLoRA, 2305.14314).
 
     Returns:
@@ -53,16 +53,28 @@ def load_base(
             ``model.no_tokenizer``, ``model.no_four_bits`` where four bits cannot be had, or ``memory.device_full``.
     """
     import torch
-    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
+
+    from studio.models.half import leaves_fp16
 
     check_code(files)
     load_tokenizer(files.tokenizer_folder)  # says in our words what is wrong with the file
     tokenizer = PreTrainedTokenizerFast.from_pretrained(files.tokenizer_folder, local_files_only=True)
     device = device or pick_device()
-    dtype = dtype or pick_dtype(device)
+    model = _open(files, device, dtype or pick_dtype(device), four_bits=four_bits)
+    if dtype is None and model.dtype == torch.float16 and leaves_fp16(model):
+        del model  # first, or both would have to fit
+        model = _open(files, device, torch.float32, four_bits=four_bits)
+    return model.eval(), tokenizer
+
+
+def _open(files: ModelFiles, device: str, dtype: torch.dtype, *, four_bits: bool) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
     kind = str(read_config(files.folder).get("model_type"))
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        return AutoModelForCausalLM.from_pretrained(
             files.folder,
             dtype=dtype,
             quantization_config=_nf4(dtype) if four_bits else None,
@@ -79,7 +91,6 @@ def load_base(
         raise StudioError("model.needs_package", type=kind, reason=" ".join(str(error).split())) from error
     except torch.cuda.OutOfMemoryError as error:
         raise StudioError("memory.device_full") from error
-    return model.eval(), tokenizer
 
 
 def _nf4(dtype: torch.dtype) -> Any:

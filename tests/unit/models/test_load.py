@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from studio.errors import StudioError
+from studio.models import load
 from studio.models.files import ModelFiles
 from studio.models.load import load_adapted, load_base, pick_device
 
@@ -39,6 +41,20 @@ def test_a_base_is_loaded_for_inference(tiny_model: Path) -> None:
     assert tokenizer.eos_token == "<|im_end|>"
     exact, _ = load_base(files(tiny_model), device="cpu", dtype=torch.float32)
     assert exact.dtype == torch.float32
+
+
+def test_what_leaves_the_range_of_fp16_is_loaded_in_fp32(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Gemma on a card without bf16."""
+    loud = shutil.copytree(tiny_model, tmp_path / "loud")
+    weights = load_file(loud / "model.safetensors")
+    stretched = {name: 10_000 * weight for name, weight in weights.items() if "up_proj" in name or "down_proj" in name}
+    save_file(weights | stretched, loud / "model.safetensors", metadata={"format": "pt"})
+    monkeypatch.setattr(load, "pick_dtype", lambda device: torch.float16)
+    assert load_base(files(loud), device="cpu")[0].dtype == torch.float32
+    assert load_base(files(tiny_model), device="cpu")[0].dtype == torch.float16
+    assert load_base(files(loud), device="cpu", dtype=torch.float16)[0].dtype == torch.float16, "asked for"
 
 
 def test_an_adapter_stays_beside_the_base_in_fp32(tiny_model: Path, adapter: Path) -> None:
