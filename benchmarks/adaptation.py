@@ -26,7 +26,7 @@ from typing import Any
 BASE = "starter:smollm2-135m"
 PROBE_STEPS = 16
 STAGE: dict[str, Any] = {"batch": 2, "accumulation": 1, "length": 256, "warmup": 0.03}
-LORA, ROWS, ALIGN_ROWS = 1.5e-3, 3e-3, 4e-3
+LORA, ROWS, ALIGN_ROWS = 1.2e-3, 2.4e-3, 4e-3
 REPLAY, ALIGN_SHARE = 0.15, 0.08
 FIT_STEPS = 16  # see `studio.tokenizer.starting.make_starts`
 TEXT_BYTES = 40_000

@@ -36,19 +36,25 @@ class Page:
 
 
 KNOBS = {
-    "four_bits": False, "system": "", "temperature": 0, "top_p": 1, "top_k": 0, "repetition_penalty": 0,
+    "system": "", "temperature": 0, "top_p": 1, "top_k": 0, "repetition_penalty": 0,
     "max_tokens": 8, "seed": 1,
 }  # fmt: skip
 """The fields of the chat behind its manners, in their order."""
 
 
 def question(
-    models: Sequence[str], text: str, histories: Sequence[Any] = (), *, hidden: bool = False, **knobs: Any
+    models: Sequence[str],
+    text: str,
+    histories: Sequence[Any] = (),
+    *,
+    hidden: bool = False,
+    four_bits: bool = False,
+    **knobs: Any,
 ) -> list[Any]:
     """The values of the chat's fields in their order; what is not given is greedy and short."""
     rest = 4 - len(models)
     talked = [*histories, *[[] for _ in range(4 - len(histories))]]
-    return [*models, *[""] * rest, *talked, text, hidden, *{**KNOBS, **knobs}.values()]
+    return [*models, *[""] * rest, *talked, text, hidden, four_bits, *{**KNOBS, **knobs}.values()]
 
 
 def form(recipe: str = "first_steps", **values: Any) -> list[Any]:
