@@ -178,7 +178,8 @@ def _share_events(locale: str, studio: Studio, knobs: Knobs, shown: gr.HTML) -> 
     chosen = knobs.sources.change(
         guarded(locale, choose), knobs.sources, knobs.weights, api_name="mix_choose", **_QUIET
     )
-    chosen.then(guarded(locale, shares), knobs.all, shown, api_name="mix_chosen", **_QUIET)
+    # Of two choices in a row the second's shares come after the first's, and would be left out with Gradio's default.
+    chosen.then(guarded(locale, shares), knobs.all, shown, api_name="mix_chosen", trigger_mode="always_last", **_QUIET)
     moves = [
         *(slider.input for slider in knobs.weights), knobs.temperature.input, knobs.tokens.change, knobs.cap.change,
         knobs.held_out.change, knobs.replay.change, knobs.direction.change, knobs.tokenizer.change,

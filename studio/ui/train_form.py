@@ -177,9 +177,8 @@ def wire(locale: str, studio: Studio, form: Form) -> None:
     at = form.fields
     # Gradio's dropdown says `input` twice for one choice, and the second answer would undo what was typed meanwhile.
     at["recipe"].select(guarded(locale, fill), at["recipe"], form.filled[1:], api_name="recipe", **PLAIN)
-    form.stage.input(
-        guarded(locale, show), [form.stage, *form.inputs], [at[name] for name in OF_STAGE], api_name="stage", **PLAIN
-    )
+    form.stage.input(guarded(locale, show), [form.stage, *form.inputs], [at[name] for name in OF_STAGE],
+                     api_name="stage", trigger_mode="always_last", **PLAIN)  # fmt: skip
     at["unit"].select(
         guarded(locale, unit_changed), [at["unit"], at["recipe"], at["shown"]], at["budget"], api_name="budget_unit",
         **PLAIN,

@@ -109,7 +109,8 @@ def _show_events(
         guarded(locale, show), [shown.choice, sentence],
         [shown.advice, shown.slider, *shown.at_a_size, use, learn], api_name="vocabulary_show", **_QUIET,
     )  # fmt: skip
-    chosen.then(guarded(locale, prove), at_size, shown.english, api_name="vocabulary_english_first", **_QUIET)
+    chosen.then(guarded(locale, prove), at_size, shown.english, api_name="vocabulary_english_first",
+                trigger_mode="always_last", **_QUIET)  # fmt: skip
     gr.on([shown.slider.release, measure.click], guarded(locale, prove), at_size, shown.english,
           api_name="vocabulary_english", trigger_mode="always_last", **_QUIET)  # fmt: skip
 

@@ -18,7 +18,7 @@ from studio.errors import StudioError
 from studio.settings import Settings
 
 STATUS = {"event": "status", "pid": 1, "base": None, "sides": ["local:/a"], "device": "cpu", "memory": 1, "weights": 0,
-          "waiting": 0, "idle_seconds": 0.5}  # fmt: skip
+          "quantisation": None, "waiting": 0, "idle_seconds": 0.5}  # fmt: skip
 ACCEPTED = {"event": "accepted"}
 Script = Sequence[tuple[float, dict[str, object]]]
 
