@@ -32,7 +32,8 @@ def learn(page: Page, locale: str) -> None:
     )
     choose(page, "corpus", "sample-stories")
     page.locator("#learn").click()
-    expect(page.locator("#learning .progress")).to_be_visible(timeout=10_000)
+    begun = page.locator("#learning .progress").or_(page.locator("#size-figures .figures"))  # a fast machine is done
+    expect(begun.first).to_be_visible(timeout=MINUTE)
     expect(page.locator("#vocabulary-choice input").first).to_have_value(NAME, timeout=MINUTE)
     expect(page.locator("#size-figures .figures")).to_be_visible(timeout=20_000)
 
