@@ -83,12 +83,10 @@ class Engine:
         """Bytes of all weights in memory, those that several modules share counted once."""
         return self._weights
 
-    def open(
-        self, references: Sequence[str], *, quantisation: Quantisation | None = None, progress: Progress = _silent
-    ) -> None:
+    def open(self, references: Sequence[str], *, progress: Progress = _silent) -> None:
         """Make every one of `references` ready; sides that are open already cost nothing.
 
-        A base other than the one in memory, or held otherwise than `quantisation` says, takes its place.
+        A base other than the one in memory takes its place.
 
         Raises:
             StudioError: ``chat.no_sides``; ``chat.other_base`` when the references have different bases;
@@ -99,7 +97,7 @@ class Engine:
         first = self._locate(references[0])
         for index, reference in enumerate(references):
             progress(index / len(references), "progress.chat.load")
-            self._open_side(reference, first, quantisation)
+            self._open_side(reference, first, None)
         self._drop_old(set(references))
         progress(1.0, "progress.chat.ready")
 

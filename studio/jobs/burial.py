@@ -27,7 +27,7 @@ def bury(connection: Connection, job: Job) -> None:
         return
     killed = int(job.arguments.get(KILLED, 0)) + 1
     if job.kind != "train" or killed > _TRIES:
-        end_job(connection, job.id, "lost", error=StudioError("memory.host_killed", job=str(job.id)))
+        end_job(connection, job.id, "lost", error=StudioError("memory.host_killed"))
         return
     note_run(connection, job.id, "killed")
     query = text("UPDATE jobs SET arguments = json_set(arguments, :place, :killed) WHERE id = :id")

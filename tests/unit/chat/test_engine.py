@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from studio.chat.engine import Engine, answer
 from studio.chat.events import Event, Finished, Piece, Refused, Started
 from studio.chat.requests import NAMED, Message, Request, Sampling
+from studio.chat.sides import stop_tokens
 from studio.errors import StudioError
 from studio.models.files import ModelFiles
 from studio.models.load import load_adapted, load_base
@@ -186,8 +187,6 @@ def test_stops_hold_the_templates_end_of_turn(engine: Engine, files: Files, tiny
     other = Engine(lambda _: replace(files["base"], tokenizer_folder=tmp_path))
     other.open(["base"])
     other.model.generation_config.eos_token_id = 0
-    from studio.chat.sides import stop_tokens
-
     assert stop_tokens(tokenizer, other.model.generation_config) == {0, tokenizer.convert_tokens_to_ids("<|im_end|>")}
 
 
@@ -248,12 +247,13 @@ def test_a_side_with_a_vocabulary_of_its_own_leaves_the_base_alone(
     requests = [Request(side=side, messages=QUESTION, sampling=GREEDY) for side in ("base", "run:words", "base")]
     told = finished(list(engine.generate(requests)))
     model, tokenizer = load_adapted(run)
-    rounded(model)
     prompt = tokenizer.apply_chat_template(
         [message.model_dump() for message in QUESTION], add_generation_prompt=True, return_dict=False
     )
     assert max(prompt) >= vocabulary.first, "the question is spelt with new tokens"
-    out = model.generate(input_ids=torch.tensor([prompt]), max_new_tokens=GREEDY.max_new_tokens, do_sample=False)
+    out = rounded(model).generate(
+        input_ids=torch.tensor([prompt]), max_new_tokens=GREEDY.max_new_tokens, do_sample=False
+    )
     assert told[1].text == tokenizer.decode(out[0, len(prompt) :], skip_special_tokens=True).rstrip("\ufffd")
     assert told[0].text == told[2].text == plain(base, requests[0])[1]
     assert told[0].text != told[1].text
