@@ -17,7 +17,7 @@ from studio.models.source import Origin, write_source
 from studio.services import prompt_sets
 from studio.services.studio import open_studio
 from studio.settings import Settings
-from tests.browser.test_first_story import MINUTES, choose
+from tests.browser.hands import MINUTES, choose, write
 from tests.browser.test_hostile import SEEN
 from tests.live import LiveStudio
 from tests.talking import make_talking_run
@@ -94,7 +94,7 @@ def test_three_columns_talk_vote_and_go_through_the_prompts(pages: dict[str, Pag
     for locale, page in pages.items():
         expect(page.locator("#chat-run input").first).to_have_value(RUN, timeout=20_000)
         page.locator("#chat-advanced > button").click()
-        page.get_by_label(say(locale, "chat.max_tokens")).fill("12")
+        write(page.get_by_label(say(locale, "chat.max_tokens")), "12")
         three_columns(page, locale)
         once_more(page, locale)
         vote(page, locale)

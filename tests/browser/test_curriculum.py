@@ -16,7 +16,7 @@ from studio.i18n import number, say
 from studio.services import training
 from studio.services.studio import open_studio
 from studio.settings import Settings
-from tests.browser.test_first_story import MINUTES, choose, go
+from tests.browser.hands import MINUTES, choose, go, write
 from tests.live import LiveStudio
 
 RUN = "recommended-1"
@@ -59,24 +59,13 @@ def set_up(page: Page, locale: str, base: Path) -> None:
     expect(page.locator("#recipe-about")).to_contain_text(title(locale, 2), timeout=20_000)
     expect(page.locator("#train-size input")).to_have_value("2000", timeout=20_000)
     page.locator("#train-advanced > button").click()
-    write_more(page, MORE.format(base=base))
+    write(page.locator("#train-more textarea"), MORE.format(base=base))
     expect(page.locator("#estimate .stacked")).to_have_count(3, timeout=20_000)
     fill(page, train_size=200, train_rank=4, steps=1, train_length=128, train_batch=2)
     without(page, "sample-stories-more")
     without(page, "hafez")
     to_stage(page, locale, 2)
     fill(page, steps=0)
-
-
-def write_more(page: Page, text: str) -> None:
-    """Type into a field just unfolded: what the recipe gave it reaches it only then, late on a busy machine."""
-    field = page.locator("#train-more textarea")
-    for _ in range(5):
-        field.fill(text)
-        page.wait_for_timeout(1000)
-        if field.input_value() == text:
-            return
-    pytest.fail(f"the field holds {field.input_value()!r}")
 
 
 def refuse(page: Page, locale: str) -> None:

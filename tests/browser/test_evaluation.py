@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from studio.i18n import LOCALES, number, say
-from tests.browser.test_first_story import MINUTES, choose, go
+from tests.browser.hands import MINUTES, choose, go, write
 from tests.live import LiveStudio, command
 
 RECIPE = """
@@ -71,11 +71,7 @@ def test_a_run_is_held_to_its_base(
     if not page.locator("#evaluate-models .token", has_text=RUN).count():
         pick(page, RUN)
     page.locator("#tab-evaluate .label-wrap").first.click()
-    limit = page.locator("#evaluate-limit input")
-    limit.fill(LIMIT)
-    limit.press("Tab")
-    page.wait_for_timeout(1000)  # the field has just been unfolded: on a busy machine its first value comes late
-    expect(limit).to_have_value(LIMIT)
+    write(page.locator("#evaluate-limit input"), LIMIT)
     page.locator("#evaluate").click()
     expect(board.locator("th", has_text=RUN)).to_be_visible(timeout=3 * MINUTES)
     expect(board.locator(".dumbbell circle")).to_have_count(2 + 2 * 5, timeout=3 * MINUTES)  # names, five tasks
@@ -114,7 +110,7 @@ def talk_and_vote(page: Page, locale: str) -> None:
     go(page, "chat")
     expect(page.locator("#chat-run input").first).to_have_value(RUN.removeprefix("run:"), timeout=20_000)
     page.locator("#chat-advanced > button").click()
-    page.get_by_label(say(locale, "chat.max_tokens")).fill("6")
+    write(page.get_by_label(say(locale, "chat.max_tokens")), "6")
     page.locator("#chat-add").click()
     choose(page, "chat-third", f"{RUN.removeprefix('run:')}/{STAGES[0]}")
     page.locator("#chat-hide input").check()

@@ -12,9 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from studio.i18n import say
+from tests.browser.hands import MINUTES, choose, go, write
 from tests.live import LiveStudio
-
-MINUTES = 60_000
 
 CHATS = [
     ("رنگ آسمان چیست؟", "آسمان در روز آبی است، چون نور آبی در هوا بیشتر پراکنده می‌شود."),
@@ -22,17 +21,6 @@ CHATS = [
     ("چای را چگونه دم کنم؟", "آب جوش را روی چای خشک بریزید و ده دقیقه صبر کنید تا خوب دم بکشد."),
     ("سه میوه نام ببر.", "سیب، انار و پرتقال سه میوهٔ خوشمزه‌اند."),
 ] * 6
-
-
-def go(page: Page, tab: str) -> None:
-    page.locator(f"#tab-{tab}-button").click()
-
-
-def choose(page: Page, box: str, value: str) -> None:
-    """Choose `value` in a dropdown as a person does."""
-    field = page.locator(f"#{box} input").first
-    field.click()
-    page.get_by_role("option", name=value, exact=True).first.click()
 
 
 def upload(page: Page, locale: str, tmp_path: Path) -> None:
@@ -89,8 +77,7 @@ def talk(page: Page, locale: str, run: str) -> None:
     page.wait_for_timeout(4500)
     choose(page, "chat-run", run)
     page.locator("#chat-advanced > button").click()
-    page.wait_for_timeout(1500)  # what the field holds comes when it is first seen
-    page.get_by_label(say(locale, "chat.max_tokens")).fill("16")
+    write(page.get_by_label(say(locale, "chat.max_tokens")), "16")
     page.locator("#prompt textarea").fill("پایتخت ایران کجاست؟")
     page.locator("#send").click()
     for side in ("base", "adapted"):

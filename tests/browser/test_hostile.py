@@ -14,7 +14,7 @@ from studio.i18n import say
 from studio.models.source import Origin, write_source
 from studio.services.studio import open_studio
 from studio.settings import Settings
-from tests.browser.test_first_story import MINUTES, choose, go
+from tests.browser.hands import MINUTES, choose, go
 from tests.live import LiveStudio
 from tests.past import make_run
 from tests.tiny import build_tiny

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from studio.i18n import say
-from tests.browser.test_first_story import MINUTES, choose, go
+from tests.browser.hands import MINUTES, choose, go
 from tests.hub_server import HubServer, Person
 from tests.live import LiveStudio
 

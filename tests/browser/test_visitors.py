@@ -12,7 +12,7 @@ from studio import password
 from studio.i18n import say
 from studio.services.studio import open_studio
 from studio.settings import Settings
-from tests.browser.test_first_story import MINUTES, choose, go
+from tests.browser.hands import MINUTES, choose, go
 from tests.live import LiveStudio
 
 PASSWORD = "یک گذرواژهٔ بلند"
