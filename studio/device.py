@@ -12,13 +12,16 @@ from typing import Literal
 
 import psutil
 
+from studio.settings import cards_shown
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
     """The device that trains here. Sizes are bytes; `driver` and `bitsandbytes` are versions, None when absent.
 
     `idle_gpu` names a GPU that cannot be used, because the installed torch was built without CUDA. `fast_bf16` says
-    whether the processor has instructions for bf16, `bf16` whether models are held in it here.
+    whether the processor has instructions for bf16, `bf16` whether models are held in it here. Of several `cards` the
+    sizes are those of the first.
     """
 
     kind: Literal["cuda", "cpu"]
@@ -33,6 +36,7 @@ class Device:
     idle_gpu: str | None
     fast_bf16: bool
     bf16: bool = True
+    cards: int = 1
 
 
 def find_device(folder: Path) -> Device:
@@ -55,6 +59,7 @@ def find_device(folder: Path) -> Device:
         idle_gpu=gpu.name if gpu is not None and not usable else None,
         fast_bf16="avx512_bf16" in flags or "amx_bf16" in flags,
         bf16=gpu.bf16 if gpu is not None and usable else _multiplies_bf16(flags),
+        cards=gpu.count if gpu is not None and usable else 1,
     )
 
 
@@ -65,6 +70,7 @@ class _Gpu:
     memory: int
     memory_free: int
     bf16: bool
+    count: int
 
 
 def _gpu() -> _Gpu | None:
@@ -83,6 +89,7 @@ def _gpu() -> _Gpu | None:
             memory=int(memory.total),
             memory_free=int(memory.free),
             bf16=pynvml.nvmlDeviceGetCudaComputeCapability(handle)[0] >= 8,
+            count=max(1, cards_shown(int(pynvml.nvmlDeviceGetCount()))),
         )
     except pynvml.NVMLError:
         return None  # a driver without a card

@@ -56,6 +56,7 @@ class Settings:
     """Folders and address of one studio; every folder hangs below `workspace`.
 
     `processes` share a training; None: one for each card. It is no key of recipes: losses do not depend on it.
+    `divide` tells whether they hold the base's layers in parts; None: where it does not fit one card.
     `space` is None on a machine of one's own.
     """
 
@@ -63,6 +64,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     processes: int | None = None
+    divide: bool | None = None
     space: Space | None = None
 
     @property
@@ -120,14 +122,16 @@ class Settings:
 def load_settings(
     workspace: str | Path | None = None, *, host: str | None = None, port: int | None = None
 ) -> Settings:
-    """Settings from the arguments, else from ``WORKSPACE``, ``HOST``, ``PORT`` and ``PROCESSES``, else the defaults.
+    """Settings from the arguments, else from the environment, else the defaults.
+
+    Read are ``WORKSPACE``, ``HOST``, ``PORT``, ``PROCESSES`` and ``DIVIDE``.
 
     The workspace defaults to ``./workspace``. ``GRADIO_TEMP_DIR`` is set below it: uploads never land elsewhere.
     In a Space the studio listens to everybody, and works in a mounted bucket where there is one.
 
     Raises:
         StudioError: ``port.not_a_number`` for a ``PORT`` that is none, or no port; ``training.bad_processes`` for
-            ``PROCESSES`` that are no number from 1 on.
+            ``PROCESSES`` that are no number from 1 on; ``training.bad_divide`` for a ``DIVIDE`` other than 0 and 1.
     """
     given = str(port) if port is not None else os.environ.get("PORT") or str(DEFAULT_PORT)
     if not given.isdecimal() or not 1 <= int(given) <= 65_535:
@@ -135,6 +139,9 @@ def load_settings(
     processes = os.environ.get("PROCESSES")
     if processes and not (processes.isdecimal() and int(processes) >= 1):
         raise StudioError("training.bad_processes", value=processes)
+    divide = os.environ.get("DIVIDE")
+    if divide and divide not in ("0", "1"):
+        raise StudioError("training.bad_divide", value=divide)
     space = _space()
     given_folder = workspace or os.environ.get("WORKSPACE") or _default_workspace(space)
     settings = Settings(
@@ -142,6 +149,7 @@ def load_settings(
         host=host or os.environ.get("HOST") or ("127.0.0.1" if space is None else "0.0.0.0"),
         port=int(given),
         processes=int(processes) if processes else None,
+        divide=divide == "1" if divide else None,
         space=space,
     )
     os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.uploads))
@@ -175,6 +183,12 @@ def preferred_locale() -> str:
 def child_environment() -> dict[str, str]:
     """The environment a worker inherits; no token and no secret of a login travels this way."""
     return {key: value for key, value in os.environ.items() if key not in _SECRETS}
+
+
+def cards_shown(present: int) -> int:
+    """How many of the cards `present` this process may use."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return present if seen is None else min(present, len([card for card in seen.split(",") if card.strip()]))
 
 
 def show_card(number: int) -> None:

@@ -20,6 +20,7 @@ from studio.services import datasets, vocabulary
 from studio.services.studio import Studio
 from studio.training.advice import Advice, Change, advise
 from studio.training.estimate import Base, Estimate, Known, StageEstimate, estimate
+from studio.training.plan import processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,13 @@ def before(
             ``estimate.unknown_family``, ``estimate.bad_config``, ``training.bad_targets``.
     """
     base = Base.of_config(read_config(_folder(studio, recipe)) if config is None else config)
-    device = find_device(studio.settings.workspace)
+    settings = studio.settings
+    device = find_device(settings.workspace)
     rows, known = _new_rows(studio, recipe), _known(studio, recipe, price)
 
     def measure(changed: Recipe) -> Estimate:
-        return estimate(changed, base, device, new_rows=rows, known=known)
+        cards = processes(changed, settings.processes or device.cards)
+        return estimate(changed, base, device, new_rows=rows, known=known, cards=cards, divide=settings.divide)
 
     found = measure(recipe)
     advice = None
@@ -116,6 +119,7 @@ def as_json(found: Before) -> dict[str, Any]:
         "free_bytes": found.estimate.free_bytes,
         "fits": found.estimate.fits,
         "left_out": list(found.estimate.left_out),
+        "parts": found.estimate.parts,
         "advice": None if found.estimate.fits else _advice_json(found),
     }
 

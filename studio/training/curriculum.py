@@ -30,6 +30,7 @@ from studio.training.checkpoints import (
     set_aside_broken,
     stage_folder,
 )
+from studio.training.divided import Loaded, load_divided
 from studio.training.energy import open_meter
 from studio.training.environment import describe_environment, freeze_environment
 from studio.training.fused_llama import fuse_layers
@@ -136,22 +137,36 @@ def _open(
     folder = words_of(run)
     if ranks.first:
         freeze_environment(run, describe_environment(recipe, base, datasets, dtype, folder), recipe)
-    files = base if folder is None else replace(base, tokenizer_folder=folder)
-    model, tokenizer = load_frozen(files, device=device, dtype=dtype, quantisation=recipe.quantisation)
-    whole = any(stage.rows == "all" for stage in recipe.stages)
-    words = None if folder is None else open_words(folder, base, model, whole=whole)
-    adapted = add_adapter(model, recipe.lora, base.reference, recipe.seed)
-    fuse_layers(adapted)
+    load = partial(_load, recipe, base, folder, dtype)
+    if ranks.divided:
+        adapted, tokenizer, words = load_divided(ranks, device, load)
+    else:
+        adapted, tokenizer, words = load(device)
+        fuse_layers(adapted)
     held_out = None
     if journal is not None:
         texts, limit = choose_texts(recipe, settings), recipe.evaluation.english_limit
-        held_out = HeldOut(adapted, words, base, texts, journal, limit, stopping)
+        agreed = ranks.agreed if ranks.divided else _as_asked
+        held_out = HeldOut(adapted, words, base, texts, journal, limit, agreed(stopping), agreed)
         record = journal.beside(record)
     counts = Counts(energy=None if meter is None else 0.0)
     return Studio(
         adapted, tokenizer, words, base, settings, run, recipe.seed, counts, record, stopping,
         journal, held_out, meter, ranks, answer_tokens, recipe.evaluation.patience, recipe.checkpoints,
     )  # fmt: skip
+
+
+def _load(recipe: Recipe, base: ModelFiles, folder: Path | None, dtype: torch.dtype, device: str) -> Loaded:
+    """The frozen base with the vocabulary in `folder`, if any, and a fresh adapter."""
+    files = base if folder is None else replace(base, tokenizer_folder=folder)
+    model, tokenizer = load_frozen(files, device=device, dtype=dtype, quantisation=recipe.quantisation)
+    whole = any(stage.rows == "all" for stage in recipe.stages)
+    words = None if folder is None else open_words(folder, base, model, whole=whole)
+    return add_adapter(model, recipe.lora, base.reference, recipe.seed), tokenizer, words
+
+
+def _as_asked(stopping: Stopping) -> Stopping:
+    return stopping
 
 
 def _card() -> str | None:

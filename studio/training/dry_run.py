@@ -17,6 +17,7 @@ from torch import Tensor
 
 from studio.errors import StudioError
 from studio.recipes import Stage
+from studio.training.ranks import ALONE, Ranks
 from studio.training.shortage import is_shortage
 
 FILE = "dry_run.json"
@@ -53,6 +54,7 @@ def try_longest(
     learning: Sequence[Tensor],
     loss_of: Callable[[Sequence[int]], Tensor],
     folder: Path,
+    ranks: Ranks = ALONE,
 ) -> DryRun | None:
     """Run the longest of `batches` forward and backward, and keep what it took in ``dry_run.json``.
 
@@ -66,6 +68,8 @@ def try_longest(
         learning: All weights that learn in this stage.
         loss_of: The loss of one batch, given its row numbers.
         folder: Of the stage.
+        ranks: The processes that share the steps. One that would leave it out runs it where another does not: a
+            divided base computes only where all do.
 
     Raises:
         StudioError: ``memory.device_batch`` or ``memory.host_batch`` if the batch, or the optimizer's state after it,
@@ -76,8 +80,10 @@ def try_longest(
     cuda = learning[0].device.type == "cuda"
     lengths = [sum(tokens[row] for row in batch) for batch in batches]
     longest = max(range(len(batches)), key=lambda place: lengths[place])
-    if (reason := _skipped(lengths, longest, cuda=cuda)) is not None:
-        _keep(folder, {"tokens": lengths[longest], "skipped": reason})
+    reason = _skipped(lengths, longest, cuda=cuda)
+    if ranks.total(float(reason is None))[0] == 0:
+        if ranks.first:
+            _keep(folder, {"tokens": lengths[longest], "skipped": reason})
         return None
     free, watch, began = _free(cuda=cuda), _Peak(cuda=cuda), time.perf_counter()
     with _restored(learning), watch:
@@ -89,7 +95,8 @@ def try_longest(
             raise _too_large(stage, lengths[longest], watch.most - watch.before, free, cuda=cuda) from error
     needed = watch.most - watch.before + _optimizer_bytes(stage, learning, cuda=cuda)
     found = DryRun(lengths[longest], time.perf_counter() - began, watch.most, needed, free)
-    _keep(folder, asdict(found))
+    if ranks.first:
+        _keep(folder, asdict(found))
     if needed > free:
         raise _too_large(stage, lengths[longest], needed, free, cuda=cuda)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from studio.device import Device
@@ -90,11 +90,16 @@ class StageEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A whole recipe on one device; `left_out` names parts of the model that are not counted, such as ``vision``."""
+    """A whole recipe on one device, or on each of several.
+
+    `left_out` names parts of the model that are not counted, such as ``vision``; `parts` tells how many cards the
+    base's layers are divided among.
+    """
 
     stages: tuple[StageEstimate, ...]
     free_bytes: int
     left_out: tuple[str, ...] = ()
+    parts: int = 1
 
     @property
     def memory_bytes(self) -> int:
@@ -118,8 +123,17 @@ class Estimate:
         return None if None in found else sum(each for each in found if each is not None)
 
 
-def estimate(recipe: Recipe, base: Base, device: Device, *, new_rows: int = 0, known: Known | None = None) -> Estimate:
-    """What every stage of `recipe` takes on `device`.
+def estimate(
+    recipe: Recipe,
+    base: Base,
+    device: Device,
+    *,
+    new_rows: int = 0,
+    known: Known | None = None,
+    cards: int = 1,
+    divide: bool | None = None,
+) -> Estimate:
+    """What every stage of `recipe` takes on `device`, each of several where they are `cards`.
 
     Args:
         recipe: Its stages, adapter and quantisation; what it names is not looked up.
@@ -127,20 +141,32 @@ def estimate(recipe: Recipe, base: Base, device: Device, *, new_rows: int = 0, k
         device: Where it would run; its free memory is what the estimate is held against.
         new_rows: Tokens that the vocabulary adds to the base.
         known: Speeds and sizes measured before.
+        cards: That share the steps, see `studio.training.plan.processes`.
+        divide: Whether they hold the layers in parts; None: graphics cards do if one cannot hold them whole. Layers in
+            four bits are never divided.
 
     Raises:
         StudioError: ``training.bad_targets``.
     """
     known = known or Known()
+    whole = _estimate(recipe, base, device, new_rows, known, 1)
+    if cards == 1 or recipe.quantisation == "nf4" or divide is False:
+        return whole
+    if divide or (device.kind == "cuda" and not whole.fits):
+        return _estimate(recipe, base, device, new_rows, known, cards)
+    return whole
+
+
+def _estimate(recipe: Recipe, base: Base, device: Device, new_rows: int, known: Known, parts: int) -> Estimate:
     targets = base.anatomy.targets(None if recipe.lora.targets == "auto" else recipe.lora.targets)
     adapter = lora_parameters(targets, recipe.lora.rank, dora=recipe.lora.dora)
     begun, stages = False, []
     for stage in recipe.stages:
         begun = begun or stage.trains_lora
-        setting = _setting(recipe, stage, base, device, targets)
+        setting = replace(_setting(recipe, stage, base, device, targets), parts=parts)
         held = _weights(recipe, stage, base.anatomy, adapter, new_rows)
         stages.append(_stage(stage, base.anatomy, setting, held, adapter if begun else 0, known))
-    return Estimate(tuple(stages), device.memory_free, base.anatomy.left_out)
+    return Estimate(tuple(stages), device.memory_free, base.anatomy.left_out, parts)
 
 
 def _weights(recipe: Recipe, stage: Stage, anatomy: Anatomy, adapter: int, new_rows: int) -> Weights:

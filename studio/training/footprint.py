@@ -42,6 +42,10 @@ HEAD_COPY = 0.75
 NF4_LOADED, NF4_LEFT = 60_000_000, 200_000_000
 """What bitsandbytes brings along, and room that quantising leaves free and later steps fill first."""
 
+GATHERED = 3
+"""Layers of a divided base that are whole at a time: the one that computes, the next one, and what they are copied
+from; counted from FSDP2's code, not measured on a card."""
+
 CUDA_OVERHEAD = 600_000_000
 """Context and libraries of a card; not measured yet."""
 
@@ -62,6 +66,7 @@ class Setting:
         plain: Whether the adapter has neither dropout nor DoRA: what the hand-written layers ask for.
         accumulates: Whether gradients of one batch wait while the next goes forward.
         eight_bit: Whether the optimizer keeps its averages in a byte each.
+        parts: Cards that the layers are divided among (`studio.training.divided`).
     """
 
     device: Literal["cpu", "cuda"]
@@ -75,6 +80,7 @@ class Setting:
     plain: bool = True
     accumulates: bool = False
     eight_bit: bool = False
+    parts: int = 1
 
     @property
     def tokens(self) -> int:
@@ -141,6 +147,7 @@ def is_fused(anatomy: Anatomy, setting: Setting) -> bool:
         setting.device == "cpu"
         and anatomy.family in ("llama", "mistral")
         and not (anatomy.window or anatomy.gelu or setting.quantised)
+        and setting.parts == 1
         and setting.plain
         and setting.rank > 0
         and len(setting.targets) == len(anatomy.linears)
@@ -150,10 +157,13 @@ def is_fused(anatomy: Anatomy, setting: Setting) -> bool:
 
 def base_bytes(anatomy: Anatomy, setting: Setting) -> int:
     """All weights of the base as they are held."""
-    if not setting.quantised:
-        return setting.width * anatomy.parameters
     rest = anatomy.parameters - anatomy.layer_parameters
-    return round(NF4_BYTES * anatomy.layer_parameters) + setting.width * rest
+    if setting.quantised:
+        return round(NF4_BYTES * anatomy.layer_parameters) + setting.width * rest
+    if setting.parts == 1:
+        return setting.width * anatomy.parameters
+    each = anatomy.layer_parameters // anatomy.layers
+    return setting.width * (anatomy.layer_parameters // setting.parts + GATHERED * each + rest)
 
 
 def mapped_bytes(anatomy: Anatomy, setting: Setting, *, grown: bool = False) -> int:
@@ -161,7 +171,7 @@ def mapped_bytes(anatomy: Anatomy, setting: Setting, *, grown: bool = False) -> 
 
     Tables that have `grown` are copies.
     """
-    if setting.device == "cuda" or setting.converted:
+    if setting.device == "cuda" or setting.converted or setting.parts > 1:
         return 0
     tables = anatomy.vocabulary_parameters(anatomy.rows) if grown else 0
     whole = setting.width * (anatomy.parameters - tables)

@@ -73,6 +73,7 @@ class HeldOut:
         journal: Gets every figure, and the alarm that English is lost.
         english_limit: Share of the base's English bits per byte that may be lost.
         stopping: Ends a measuring that is not the last of its stage.
+        agreed: Makes one answer of what several processes would answer, where they measure together.
     """
 
     def __init__(
@@ -84,7 +85,9 @@ class HeldOut:
         journal: Journal,
         english_limit: float,
         stopping: Stopping,
+        agreed: Callable[[Stopping], Stopping] = lambda asked: asked,
     ) -> None:
+        self._agreed = agreed
         self._model, self._words, self._texts = model, words, texts
         self._journal, self._limit, self._stopping = journal, english_limit, stopping
         self._start = document_start(base.folder)
@@ -112,7 +115,7 @@ class HeldOut:
 
     def at_checkpoint(self, stage: int, step: int) -> None:
         """Measure if that has cost at most `SHARE` of the time since the last measuring; the first after a resume."""
-        if self._cost is None or self._cost <= SHARE * (time.monotonic() - self._ended):
+        if self._agreed(lambda: self._cost is None or self._cost <= SHARE * (time.monotonic() - self._ended))():
             self._now(stage, step, self._stopping)
 
     def at_end(self, stage: int, step: int) -> None:

@@ -43,14 +43,14 @@ class Milestones:
         self._told = 0
 
     def __call__(self, step: int) -> None:
-        if not self._studio.ranks.first:
+        if not self._studio.ranks.computes:
             return
         self._tell(step, "answers")
         self._answer(step)
         if self._studio.held_out is not None and step < self._steps:  # the end is measured after its last checkpoint
             self._tell(step, "held_out")
             self._measure(step)
-        if step:
+        if step and self._studio.ranks.first:
             best = None if self._studio.held_out is None else self._studio.held_out.best(self._number, step)
             prune(self._folder, best, self._studio.checkpoints.keep)
             self._look_for_room(step)
@@ -63,8 +63,11 @@ class Milestones:
         studio = self._studio
         if studio.words is not None:
             studio.words.trained.place_in(studio.model.get_base_model().get_output_embeddings())
-        answers = answer(studio.model, studio.tokenizer, self._prompts, studio.answer_tokens)
-        append_answers(studio.run / "samples.jsonl", self._number, step, answers)
+        answers = answer(
+            studio.model, studio.tokenizer, self._prompts, studio.answer_tokens, together=studio.ranks.divided
+        )
+        if studio.ranks.first:
+            append_answers(studio.run / "samples.jsonl", self._number, step, answers)
 
     def _measure(self, step: int) -> None:
         held_out = self._studio.held_out

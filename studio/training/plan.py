@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from studio.errors import StudioError
-from studio.recipes import Stage
+from studio.recipes import Recipe, Stage
 
 MAX_STEPS = 10_000_000  # a budget beyond this is a slip of the finger
 
@@ -69,6 +69,22 @@ def make_plan(
     if not 1 <= steps <= MAX_STEPS:
         raise StudioError("training.no_steps", stage=stage.name, steps=steps)
     return Plan(list(islice(batches(), steps * stage.accumulation)), steps)
+
+
+def processes(recipe: Recipe, wanted: int) -> int:
+    """The most processes up to `wanted` among which every step of `recipe` can be dealt; at least one.
+
+    Each gets equally many batches of a step. Where their number does not divide the accumulation, batches are halved
+    until it does, which takes at least that many samples in a step.
+    """
+
+    def can(count: int) -> bool:
+        return all(
+            math.ceil(stage.accumulation / count) * count <= stage.batch * stage.accumulation
+            for stage in recipe.stages
+        )
+
+    return next((count for count in range(wanted, 1, -1) if can(count)), 1)
 
 
 def deal(plan: Plan, number: int, count: int) -> Plan:

@@ -19,8 +19,12 @@ NEW_TOKENS = 48  # about two short sentences for a tokenizer that spends a token
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
-def answer(model: Any, tokenizer: Any, prompts: list[str], new_tokens: int = NEW_TOKENS) -> list[tuple[str, int]]:
+def answer(
+    model: Any, tokenizer: Any, prompts: list[str], new_tokens: int = NEW_TOKENS, *, together: bool = False
+) -> list[tuple[str, int]]:
     """Greedy answers to rendered `prompts` in one batch; the random state and the mode of `model` are left as found.
+
+    With a base that is divided among processes, all ask `together`, and none stops before the others.
 
     Returns:
         For each prompt the answer's text and its number of tokens.
@@ -44,6 +48,7 @@ def answer(model: Any, tokenizer: Any, prompts: list[str], new_tokens: int = NEW
                 max_new_tokens=new_tokens,
                 pad_token_id=pad,
                 use_cache=True,
+                synced_gpus=together,
             )
     finally:
         model.train(training)

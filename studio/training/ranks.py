@@ -20,15 +20,24 @@ PATIENCE = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process, `number` of `count`; the first alone writes files and is asked whether to stop."""
+    """This process, `number` of `count`; the first alone writes files and is asked whether to stop.
+
+    With a base that is `divided` among them, all take part in whatever goes through the model.
+    """
 
     number: int = 0
     count: int = 1
+    divided: bool = False
 
     @property
     def first(self) -> bool:
         """Whether this process speaks for all."""
         return self.number == 0
+
+    @property
+    def computes(self) -> bool:
+        """Whether this process is needed for what the first alone will tell: sample answers, held-out texts."""
+        return self.first or self.divided
 
     def total(self, *values: float) -> list[float]:
         """Each of `values` summed over all processes, in fp64; every process must ask at the same moment."""
@@ -70,11 +79,11 @@ class Ranks:
 ALONE = Ranks()
 
 
-def join(number: int, count: int, meeting: str) -> Ranks:
+def join(number: int, count: int, meeting: str, *, divided: bool = False) -> Ranks:
     """Meet the other processes through the file `meeting`; what lies on cards then goes by NCCL, the rest by gloo."""
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, init_method=f"file://{meeting}", rank=number, world_size=count, timeout=PATIENCE)
-    return Ranks(number, count)
+    return Ranks(number, count, divided)
 
 
 def _buckets(parameters: Iterable[Tensor]) -> Iterator[list[Tensor]]:

@@ -37,6 +37,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         meter: Counts the energy; None where nothing can.
         enough: Asked once a step; True ends the stage, since it no longer improves.
         minutes: At most between two checkpoints: what a kill may cost.
+        agreed: Makes one answer of what several processes would answer: their clocks differ, their steps must not.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         meter: Meter | None,
         enough: Stopping = lambda: False,
         minutes: float = Checkpoints().minutes,
+        agreed: Callable[[Stopping], Stopping] = lambda asked: asked,
     ) -> None:
         self.counts = counts
         self.stopped = False
@@ -63,7 +65,8 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         self._stage, self._steps = stage, steps
         self._record, self._progress, self._stopping, self._saved = record, progress, stopping, saved
         self._alarm, self._meter = alarm, meter
-        self._enough, self._save_every = enough, 60 * minutes
+        self._enough = enough
+        self._overdue = agreed(lambda: time.monotonic() - self._last_save >= 60 * minutes)
         self._window: deque[tuple[int, int, float]] = deque(maxlen=SPEED_STEPS)
         self._began = self._last_save = time.monotonic()
 
@@ -120,7 +123,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
             self.early = control.should_training_stop = True
             return
         third = step % math.ceil(self._steps / 3) == 0
-        if third or step == self._steps or time.monotonic() - self._last_save >= self._save_every:
+        if third or step == self._steps or self._overdue():
             control.should_save = True
 
     def _row(self, step: int, loss: float, norm: float | None, rate: float | None) -> MetricRow:

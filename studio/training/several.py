@@ -1,15 +1,15 @@
 """A training on several cards of one machine: the same run from the same recipe, with one process for each card.
 
 The worker stays outside: it starts the processes, hands on what the first of them tells, and ends them all as soon as
-one fails. They stay in its process group, and each ends by itself when the worker dies. Each holds the whole base and
-takes its part of every step (`studio.training.plan.deal`); losses are those of one process within rounding, and a run
-may go on with another number of processes than it began with. A base that does not fit one card is not divided.
+one fails. They stay in its process group, and each ends by itself when the worker dies. Each takes its part of every
+step (`studio.training.plan.deal`) and holds the whole base, or where that does not fit one card a part of every layer
+(`studio.training.divided`); losses are those of one process within rounding, and a run may go on with another number
+of processes than it began with.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import multiprocessing
 import os
 import signal
@@ -24,17 +24,22 @@ from pathlib import Path
 
 import torch
 
+from studio.device import find_device
 from studio.errors import StudioError
 from studio.jobs.events import Alarm, HeldOutRow, MetricRow, Progress, Stopping
-from studio.models.files import ModelFiles
+from studio.models.files import ModelFiles, read_config
 from studio.recipes import Recipe
 from studio.settings import Settings, show_card
+from studio.tokenizer.vocabulary import read_vocabulary
 from studio.training import curriculum
 from studio.training.alarms import Watch
 from studio.training.curriculum import TrainResult
+from studio.training.estimate import Base, estimate
 from studio.training.journal import Journal
+from studio.training.plan import processes
 from studio.training.prompts import NEW_TOKENS
 from studio.training.ranks import join
+from studio.training.words import words_of
 
 LOOK_SECONDS = 0.2  # how soon a Stop is passed on
 
@@ -50,6 +55,7 @@ class _Order:
     dtype: torch.dtype | None
     seen: tuple[Watch, Mapping[str, HeldOutRow], Mapping[tuple[int, int], float]] | None
     answer_tokens: int
+    divided: bool
 
 
 def train(
@@ -68,8 +74,9 @@ def train(
     """As `studio.training.curriculum.train`, on as many cards as there are, or in ``settings.processes`` processes.
 
     Raises:
-        StudioError: What the training raises in any process; ``training.card_full`` if the base and its share of a
-            step do not fit one card; ``training.process_died`` if a process ended without a word.
+        StudioError: What the training raises in any process; ``training.card_full`` if the base and a share of a step
+            do not fit a card, ``training.cards_full`` if not even a part of each layer does;
+            ``training.process_died`` if a process ended without a word.
     """
     cards = torch.cuda.device_count()
     count = processes(recipe, settings.processes or cards)
@@ -84,25 +91,26 @@ def train(
             answer_tokens=answer_tokens,
         )  # fmt: skip
     seen = None if journal is None else (journal.watch, journal.base, journal.scores)
-    order = _Order(run, recipe, base, settings, dtype, seen, answer_tokens)
+    divided = is_divided(run, recipe, base, settings, count)
+    if divided:
+        log.info("the layers of the base are divided among %s processes", count)
+    order = _Order(run, recipe, base, settings, dtype, seen, answer_tokens, divided)
     with tempfile.TemporaryDirectory() as folder, _Crew(count, order, Path(folder) / "meeting") as crew:
         return crew.follow(record, progress, stopping, journal)
 
 
-def processes(recipe: Recipe, wanted: int) -> int:
-    """The most processes up to `wanted` among which every step of `recipe` can be dealt; at least one.
-
-    Each gets equally many batches of a step. Where their number does not divide the accumulation, batches are halved
-    until it does, which takes at least that many samples in a step.
-    """
-
-    def can(count: int) -> bool:
-        return all(
-            math.ceil(stage.accumulation / count) * count <= stage.batch * stage.accumulation
-            for stage in recipe.stages
-        )
-
-    return next((count for count in range(wanted, 1, -1) if can(count)), 1)
+def is_divided(run: Path, recipe: Recipe, base: ModelFiles, settings: Settings, count: int) -> bool:
+    if settings.divide is not None:
+        return settings.divide and recipe.quantisation == "none"
+    try:
+        anatomy = Base.of_config(read_config(base.folder))
+    except StudioError as error:
+        log.info("whether the base fits one card is not known: %s", error)
+        return False
+    folder = words_of(run)
+    new_rows = 0 if folder is None else read_vocabulary(folder).added
+    found = estimate(recipe, anatomy, find_device(settings.workspace), new_rows=new_rows, cards=count)
+    return found.parts > 1
 
 
 class _Crew:
@@ -184,7 +192,7 @@ def _rank(number: int, count: int, meeting: str, line: Connection, order: _Order
             line.send(result)
     except Exception as error:  # the border of this process: the worker says it to the user
         log.exception("process %s of %s", number + 1, count)
-        line.send(_sendable(error))
+        line.send(_sendable(error, divided=order.divided))
     # Leaving would break the lines between the processes, and the others would tell of that instead.
     worker.join()
 
@@ -213,15 +221,23 @@ def _take_part(number: int, count: int, meeting: str, line: Connection, order: _
         progress=(lambda fraction, note: line.send((float(fraction), note))) if first else lambda fraction, note: None,
         stopping=line.poll if first else lambda: False,  # nothing but Stop ever comes from the worker
         dtype=order.dtype,
-        journal=Journal(line.send, line.send, *order.seen) if first and order.seen is not None else None,
-        ranks=join(number, count, meeting),
+        journal=_journal(order, line, first=first),
+        ranks=join(number, count, meeting, divided=order.divided),
         answer_tokens=order.answer_tokens,
     )
 
 
-def _sendable(error: Exception) -> Exception:
+def _journal(order: _Order, line: Connection, *, first: bool) -> Journal | None:
+    """Of the first process the worker's; of the others one that keeps nothing, where they have to measure with it."""
+    if order.seen is None or not (first or order.divided):
+        return None
+    tell = line.send if first else lambda _: None
+    return Journal(tell, tell, *order.seen)
+
+
+def _sendable(error: Exception, *, divided: bool) -> Exception:
     if isinstance(error, StudioError | MemoryError | OSError):
         return error
     if isinstance(error, torch.OutOfMemoryError):
-        return StudioError("training.card_full")
+        return StudioError("training.cards_full" if divided else "training.card_full")
     return StudioError("job.unexpected", reason=f"{type(error).__name__}: {error}")

@@ -151,11 +151,12 @@ def run_stage(studio: Studio, stage: Stage, number: int, maker: RowMaker, progre
     trainer.train_stage(newest)
     if reporter.early:
         back_to_best(studio, folder, number, trainer.state.global_step)
-    if not reporter.stopped and studio.ranks.first:
+    if not reporter.stopped:
         if studio.held_out is not None:
             progress(1.0, "progress.train.held_out")
             studio.held_out.at_end(number, trainer.state.global_step)
-        finish(studio, folder)
+        if studio.ranks.first:
+            finish(studio, folder)
     return StageResult(reporter.stopped, trainer.state.global_step, reporter.loss)
 
 
@@ -186,6 +187,7 @@ def _reporter(studio: Studio, number: int, steps: int, progress: Progress, saved
         enough=(lambda: False) if studio.patience is None else studio.ranks.agreed(lambda: saved.enough),
         saved=saved,
         minutes=studio.checkpoints.minutes,
+        agreed=studio.ranks.agreed,
         alarm=(lambda alarm: None) if studio.journal is None else studio.journal.alarm,
         meter=studio.meter,
     )

@@ -145,7 +145,7 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         begin = 0 if checkpoint is None else step_of(checkpoint) * self._plan.accumulation
         tokens = pc.list_value_length(self.train_dataset.data.column("input_ids")).to_pylist()
         learning = [weight for group in self._learning() for weight in group]
-        try_longest(self._stage, self._plan.batches[begin:], tokens, learning, self._trial, self._folder)
+        try_longest(self._stage, self._plan.batches[begin:], tokens, learning, self._trial, self._folder, self._ranks)
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
     def _trial(self, batch: Sequence[int]) -> torch.Tensor:

@@ -78,6 +78,8 @@ def estimate_view(locale: str, found: Before) -> Markup:
     if whole.left_out:
         names = say(locale, "estimate.and").join(say(locale, f"estimate.left_out.{name}") for name in whole.left_out)
         body.append(parts.paragraph(say(locale, "estimate.left_out", names=names), soft=True))
+    if whole.parts > 1:
+        body.append(parts.paragraph(say(locale, "estimate.parts", cards=number(locale, whole.parts)), soft=True))
     if not whole.fits:
         title = say(locale, "estimate.too_much", needed=bytes_text(locale, whole.memory_bytes),
                     free=bytes_text(locale, whole.free_bytes))  # fmt: skip

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from studio.i18n import number, say
 from studio.jobs.store import NewJob
 from studio.recipes import dump_recipe
 from studio.services import estimates, training
 from studio.services.studio import open_studio
 from studio.settings import Settings
-from studio.ui.train_estimate import card_update
+from studio.ui.train_estimate import card_update, estimate_view
 from tests.live import command
 from tests.unit.models.test_anatomy import LLAMA_2
 
@@ -22,7 +27,17 @@ STAGE = {"name", "kind", "parameters", "trainable", "memory", "memory_bytes", "m
 def test_a_preset_is_estimated_stage_by_stage(tiny_model: Path, tmp_path: Path) -> None:
     base = f"base=local:{tiny_model}"
     told = command(tmp_path / "w", "estimate", "first_steps", "--set", base)
-    assert set(told) == {"stages", "memory_bytes", "disk_bytes", "seconds", "free_bytes", "fits", "left_out", "advice"}
+    assert set(told) == {
+        "stages",
+        "memory_bytes",
+        "disk_bytes",
+        "seconds",
+        "free_bytes",
+        "fits",
+        "left_out",
+        "parts",
+        "advice",
+    }
     stage = told["stages"][0]
     assert set(stage) == STAGE
     assert sum(stage["memory"].values()) == stage["memory_bytes"] == told["memory_bytes"]
@@ -51,6 +66,17 @@ def test_a_base_that_is_not_here_needs_its_config(tmp_path: Path) -> None:
         assert command(tmp_path / "w", *order, str(config), status=1)["error"] == "estimate.no_config"
     config.write_text('{"model_type": "mamba"}', encoding="utf8")
     assert command(tmp_path / "w", *order, str(config), status=1)["error"] == "estimate.unknown_family"
+
+
+@pytest.mark.parametrize("locale", ["fa", "en"])
+def test_cards_that_divide_the_layers_are_told(locale: str, tiny_model: Path, tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "w", processes=2)
+    wanted = training.read_recipe("first_steps", [f"base=local:{tiny_model}"])
+    sentence = html.escape(say(locale, "estimate.parts", cards=number(locale, 2)))
+    for divide, parts in ((True, 2), (None, 1)):
+        found = estimates.before(open_studio(replace(settings, divide=divide)), wanted)
+        assert estimates.as_json(found)["parts"] == parts
+        assert (sentence in estimate_view(locale, found)) is bool(divide)
 
 
 def test_earlier_runs_of_the_base_tell_speed_and_tokens(tiny_model: Path, tmp_path: Path) -> None:

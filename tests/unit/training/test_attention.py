@@ -23,7 +23,7 @@ def test_answers_during_a_training_do_not_see_padding(
     folder = build_family("mistral", tmp_path / "mistral")
     alike: list[bool] = []
 
-    def watched(model: Any, tokenizer: Any, prompts: list[str], new_tokens: int) -> list[tuple[str, int]]:
+    def watched(model: Any, tokenizer: Any, prompts: list[str], new_tokens: int, **_: bool) -> list[tuple[str, int]]:
         together = answer(model, tokenizer, prompts, 6)
         alike.append(together == [answer(model, tokenizer, [prompt], 6)[0] for prompt in prompts])
         return together

@@ -19,6 +19,7 @@ from studio.settings import Settings
 from studio.training import dry_run
 from studio.training.curriculum import TrainResult
 from studio.training.dry_run import try_longest
+from studio.training.ranks import ALONE, Ranks
 
 Train = Callable[..., tuple[TrainResult, list[MetricRow]]]
 
@@ -69,7 +70,9 @@ def test_a_resumed_stage_tries_what_is_still_to_come(
     assert given == [12, 4], "batches of six steps, and of the two that are left"
 
 
-def run(folder: Path, lengths: list[int], loss_of: Callable[[Sequence[int]], torch.Tensor]) -> Any:
+def run(
+    folder: Path, lengths: list[int], loss_of: Callable[[Sequence[int]], torch.Tensor], ranks: Ranks = ALONE
+) -> Any:
     return try_longest(
         STAGE,
         [[place] for place in range(len(lengths))],
@@ -77,6 +80,7 @@ def run(folder: Path, lengths: list[int], loss_of: Callable[[Sequence[int]], tor
         [torch.ones(10, requires_grad=True)],
         loss_of,
         folder,
+        ranks,
     )
 
 
@@ -86,6 +90,20 @@ def test_a_first_batch_that_is_about_the_longest_is_the_dry_run(tmp_path: Path) 
         "tokens": 100, "skipped": "first_batch",
     }  # fmt: skip
     assert run(tmp_path, [], lambda batch: pytest.fail("must not run")) is None
+
+
+class OtherTries(Ranks):
+    """Beside a process whose first batch is not about its longest."""
+
+    def total(self, *values: float) -> list[float]:
+        return [value + 1 for value in values]
+
+
+def test_what_another_process_tries_is_tried_here_too(tmp_path: Path) -> None:
+    weight = torch.ones(1, requires_grad=True)
+    found = run(tmp_path, [95, *[80] * 60, 100], lambda batch: weight.sum(), OtherTries(1, 2))
+    assert found.tokens == 100
+    assert not (tmp_path / dry_run.FILE).exists(), "the first process writes"
 
 
 def test_the_longest_is_run_and_its_memory_measured(tmp_path: Path) -> None:

@@ -52,6 +52,34 @@ def test_the_parameters_of_llama_persian_are_those_of_its_table_4() -> None:
     ]  # fmt: skip
 
 
+CARD = replace(DEVICE, kind="cuda", memory=24 * 10**9, memory_free=12 * 10**9)
+
+
+def test_several_cards_divide_the_layers_of_a_base_that_one_does_not_hold() -> None:
+    """Llama-2-7B is 13.5 GB in bf16, 12.95 GB of it in layers."""
+    whole = of(chats(batch=1, length=128), LLAMA_2, CARD)
+    assert (whole.fits, whole.parts) == (False, 1)
+    found = of(chats(batch=1, length=128), LLAMA_2, CARD, cards=4)
+    assert (found.fits, found.parts) == (True, 4)
+    saved = whole.stages[0].memory["base"] - found.stages[0].memory["base"]
+    assert saved == pytest.approx(12.95e9 * (3 / 4 - 3 / 32), rel=0.001), "three layers are whole at a time"
+    assert of(chats(), cards=4, device=CARD).parts == 1, "it fits"
+    assert of(chats(), cards=4, device=CARD, divide=True).parts == 4
+    assert of(chats(batch=1, length=128), LLAMA_2, CARD, cards=4, divide=False).parts == 1
+    assert (
+        of(
+            recipe({"name": "chat", "kind": "instruct"}, quantisation="nf4"),
+            LLAMA_2,
+            replace(CARD, memory_free=10**9),
+            cards=4,
+            divide=True,
+        ).parts
+        == 1
+    )
+    assert of(chats(), LLAMA_2, DEVICE, cards=2).parts == 1, "processes of one machine share its memory"
+    assert found.stages[0].memory["lora"] == whole.stages[0].memory["lora"]
+
+
 @pytest.mark.parametrize(("config", "sides"), [(SMOLLM2, 1), (LLAMA_2, 2)], ids=["tied", "untied"])
 def test_new_rows_count_once_for_each_table(config: dict[str, Any], sides: int) -> None:
     wanted = recipe({"name": "align", "kind": "align", "rows": "new"}, {"name": "chat", "kind": "instruct"})

@@ -77,7 +77,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Seen]:
             super().__init__(model, tokenizer, rows, plan, args, *rest)
 
     monkeypatch.setattr(stages, "StageTrainer", Watched)
-    monkeypatch.setattr(milestones, "answer", lambda *given: answer(*given[:3], new_tokens=2))
+    monkeypatch.setattr(milestones, "answer", lambda *given, **_: answer(*given[:3], new_tokens=2))
     return found
 
 

@@ -227,7 +227,7 @@ def test_sample_answers_speak_with_the_learnt_rows(
 ) -> None:
     folder, seen = words("a"), []
 
-    def answer(model: Any, *_: Any) -> list[tuple[str, int]]:
+    def answer(model: Any, *_: Any, **__: Any) -> list[tuple[str, int]]:
         seen.append(model.get_base_model().get_output_embeddings().weight.detach().clone())
         return [("", 0)] * 3
 

@@ -20,10 +20,10 @@ from studio.models.files import locate
 from studio.recipes import override, parse_recipe
 from studio.services import jobs, training
 from studio.services.studio import Studio, open_studio
-from studio.settings import Settings, load_settings, show_card
+from studio.settings import Settings, cards_shown, load_settings, show_card
 from studio.training import several
-from studio.training.plan import Plan, deal
-from studio.training.several import TrainResult, processes
+from studio.training.plan import Plan, deal, processes
+from studio.training.several import TrainResult
 from tests.unit.training.test_stages import ALIGN, INSTRUCT
 
 PRETRAIN = (
@@ -194,6 +194,24 @@ def test_the_environment_says_how_many(monkeypatch: pytest.MonkeyPatch, tmp_path
         monkeypatch.setenv("PROCESSES", wrong)
         with pytest.raises(StudioError, match=r"training\.bad_processes"):
             load_settings(tmp_path)
+
+
+def test_the_environment_says_whether_layers_are_divided(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert load_settings(tmp_path).divide is None
+    for value, divide in (("1", True), ("0", False), ("", None)):
+        monkeypatch.setenv("DIVIDE", value)
+        assert load_settings(tmp_path).divide is divide
+    monkeypatch.setenv("DIVIDE", "yes")
+    with pytest.raises(StudioError, match=r"training\.bad_divide"):
+        load_settings(tmp_path)
+
+
+def test_cards_that_are_hidden_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert cards_shown(4) == 4
+    for seen, count in (("2", 1), ("0,3", 2), ("", 0)):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
+        assert cards_shown(4) == count
 
 
 def test_a_process_sees_its_card_of_those_that_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
