@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -23,8 +22,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the chat process runs, for both
 
+import studio.settings  # noqa: E402, F401 - the environment of the chat process, for both sides
 from studio.chat.events import Finished  # noqa: E402
 from studio.chat.requests import Message, Request, Sampling  # noqa: E402
 from studio.models.files import ModelFiles, locate  # noqa: E402

@@ -112,7 +112,7 @@ def run_llamafactory(options: argparse.Namespace) -> dict[str, float]:
         threads = {"OMP_NUM_THREADS": str(options.threads)} if options.threads else {}
         done = subprocess.run(
             [options.llamafactory, str(LLAMA_FACTORY), str(settings), str(out)],
-            env={**os.environ, "DISABLE_VERSION_CHECK": "1", "HF_HUB_OFFLINE": "1", **threads},
+            env={**_as_it_comes(), "DISABLE_VERSION_CHECK": "1", "HF_HUB_OFFLINE": "1", **threads},
             capture_output=True,
             text=True,
             check=False,
@@ -121,6 +121,11 @@ def run_llamafactory(options: argparse.Namespace) -> dict[str, float]:
             raise SystemExit(f"LLaMA-Factory failed:\n{done.stderr[-3000:]}")
         found = json.loads(out.read_text(encoding="utf8"))
     return figures(found["first"], found["last"], found["peak_memory_bytes"], found["last_loss"])
+
+
+def _as_it_comes() -> dict[str, str]:
+    """The environment without what the studio sets for its own processes."""
+    return {key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
 
 
 _DATASET = {

@@ -12,7 +12,7 @@ import psutil
 
 from studio.jobs.process import ProcessIdentity, identity_of, is_alive
 from studio.jobs.store import Job
-from studio.settings import ROOT, Settings, child_environment
+from studio.settings import ROOT, Settings, worker_environment
 
 
 def log_path(settings: Settings, job: Job) -> Path:
@@ -51,7 +51,7 @@ class LocalRunner:
                 worker = subprocess.Popen(
                     command,
                     cwd=ROOT,
-                    env=child_environment(),
+                    env=worker_environment(),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
