@@ -62,7 +62,7 @@ def _serve(studio: Studio, locale: str) -> int:
     )
     closing = threading.Event()
     threading.Thread(target=_watch, args=(studio, closing, locale), daemon=True).start()
-    sys.stdout.write(say(locale, "serve.address", address=f"http://{settings.host}:{settings.port}") + "\n")
+    sys.stdout.write(say(locale, "serve.address", address=settings.address) + "\n")
     sys.stdout.flush()
     try:
         server.run()

@@ -22,6 +22,12 @@
   });
   studio.go = (key) => tabButton(key)?.click();
 
+  // What becomes of the text of a card: one that comes after somebody has begun to type stays outside.
+  studio.card = (arrived, shown, text) => {
+    const [card, fresh, written] = JSON.parse(arrived);
+    return text === written ? [card, fresh] : [text, shown];
+  };
+
   function keepTab() {
     const key = openTab();
     if (!key) return;

@@ -75,6 +75,12 @@ class Settings:
     space: Space | None = None
 
     @property
+    def address(self) -> str:
+        """Where a browser finds the studio."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
     def database(self) -> Path:
         return self.workspace / "studio.db"
 

@@ -94,7 +94,7 @@ class WorkspaceLock:
 
     def __init__(self, settings: Settings) -> None:
         self._path = settings.workspace / "app.lock"
-        self._address = f"http://{settings.host}:{settings.port}"
+        self._address = settings.address
         self._descriptor = -1
 
     def __enter__(self) -> WorkspaceLock:

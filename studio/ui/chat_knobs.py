@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from studio.chat.requests import NAMED, Sampling
 from studio.errors import StudioError, invalid
 from studio.i18n import say
-from studio.ui.widgets import PLAIN
+from studio.ui.widgets import LATEST
 
 DEFAULT = "balanced"
 ANSWER_TOKENS = 128
@@ -56,9 +56,9 @@ def build(locale: str) -> Knobs:
         """The manner that these numbers are; none where somebody has turned a knob away from all of them."""
         return next((name for name, known in NAMED.items() if _same(known, list(values))), None)
 
-    manner.input(fill, manner, turned, api_name="chat_manner", queue=False, show_progress="hidden", **PLAIN)
+    manner.input(fill, manner, turned, api_name="chat_manner", queue=False, show_progress="hidden", **LATEST)
     gr.on([number.input for number in turned[:-1]], name_of, turned[:-1], manner, api_name="chat_manner_of",
-          queue=False, show_progress="hidden", **PLAIN)  # fmt: skip
+          queue=False, show_progress="hidden", **LATEST)  # fmt: skip
     return Knobs(system, four_bits, numbers)
 
 

@@ -117,7 +117,8 @@ def connect_voting(locale: str, studio: Studio, screen: Screen, events: Sequence
 
     shown = [*panel.histories, *panel.feet, panel.about]
     screen.hide.input(hide, screen.hide, [*screen.models, *shown, screen.kept, screen.ballot, screen.vote],
-                      cancels=[*events], api_name="chat_hide", queue=False, show_progress="hidden")  # fmt: skip
+                      cancels=[*events], api_name="chat_hide", trigger_mode="always_last", queue=False,
+                      show_progress="hidden")  # fmt: skip
     screen.vote.input(guarded(locale, cast), [screen.vote, screen.ballot], [*shown, screen.ballot, screen.vote],
                       api_name="chat_vote", **PLAIN)  # fmt: skip
 

@@ -12,7 +12,7 @@ from studio.services import catalogue, datasets
 from studio.services.studio import Studio
 from studio.ui.catalogue_views import catalogue_card, check_line
 from studio.ui.handlers import guarded, inform, warn
-from studio.ui.widgets import PLAIN, live_panel
+from studio.ui.widgets import LATEST, PLAIN, live_panel
 
 PANEL = "catalogue"
 
@@ -95,12 +95,12 @@ def build(locale: str, studio: Studio, imports: gr.HTML) -> None:
         inform(locale, "catalogue.checking")
 
     boxes = [repo, config, split, rows, name]
-    chosen.input(
+    chosen.select(  # a dropdown says `input` twice for one choice
         guarded(locale, lambda wanted: fill(studio, wanted)),
         chosen,
         [shown, *boxes],
         api_name="catalogue_choose",
-        **PLAIN,
+        **LATEST,
     )
     check_one.click(guarded(locale, check), chosen, None, api_name="catalogue_check", **PLAIN)
     check_all.click(guarded(locale, lambda: check(None)), None, None, api_name="catalogue_check_all")

@@ -22,7 +22,7 @@ from studio.ui.parts import Markup
 from studio.ui.plots import figure_html
 from studio.ui.uploaded import uploaded
 from studio.ui.vocabulary_cost import percent
-from studio.ui.widgets import PLAIN, html_block, live_panel
+from studio.ui.widgets import LATEST, PLAIN, html_block, live_panel
 
 PANEL = "cleaning"
 SHOWN = 3
@@ -140,7 +140,7 @@ def _knobs(locale: str) -> Knobs:
         return _preset_of(locale, chosen)
 
     preset.input(change, preset, [about, rules, thresholds], api_name="data_preset", queue=False,
-                 show_progress="hidden", **PLAIN)  # fmt: skip
+                 show_progress="hidden", **LATEST)  # fmt: skip
     return knobs
 
 
@@ -259,7 +259,7 @@ def _result_part(locale: str, studio: Studio, choice: gr.Dropdown, coming: gr.Te
         return 0, changes_view(locale, found, 0, total)
 
     again.click(guarded(locale, redo), [choice, rules], coming, api_name="data_clean_again", **PLAIN)
-    reason.input(guarded(locale, first_page), [choice, reason], [place, changes], api_name="data_changes", **PLAIN)
+    reason.input(guarded(locale, first_page), [choice, reason], [place, changes], api_name="data_changes", **LATEST)
     for button, step, name in ((previous, -1, "data_changes_previous"), (following, 1, "data_changes_next")):
         button.click(turn(step), [choice, reason, place], [place, changes], api_name=name, **PLAIN)
     return result

@@ -103,7 +103,13 @@ def _import_part(locale: str, studio: Studio) -> gr.HTML:
     shown = [found, form, *columns, name, encoding]
     files.change(guarded(locale, look), given, shown, api_name="data_look")
     encoding.submit(guarded(locale, look), given, shown, api_name="data_look_again")
-    form.input(guarded(locale, change_form), [*given, form], [found, *columns], api_name="data_form")
+    form.input(
+        guarded(locale, change_form),
+        [*given, form],
+        [found, *columns],
+        api_name="data_form",
+        trigger_mode="always_last",
+    )
     button.click(
         guarded(locale, start), [files, name, encoding, licence, form, *columns], imports,
         api_name="data_import",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from typing import Any
 
@@ -25,6 +26,7 @@ def build(locale: str, studio: Studio) -> gr.Dropdown:
                          info=say(locale, "publish.export_info"), elem_id="publish-export",
                          elem_classes=["ltr"])  # fmt: skip
     shown = gr.Textbox("", visible=False)  # which card the text is, and its hash before anything was typed
+    arrived = gr.Textbox("", visible="hidden")  # a card, on its way into the text
     with gr.Accordion(say(locale, "publish.card_edit"), open=False, elem_id="card-edit"):
         text = gr.Textbox("", label=say(locale, "publish.card_text"), lines=LINES, max_lines=LINES,
                           elem_id="card-text", elem_classes=["ltr"])  # fmt: skip
@@ -32,18 +34,19 @@ def build(locale: str, studio: Studio) -> gr.Dropdown:
             save = gr.Button(say(locale, "publish.card_save"), elem_id="card-save")
             reset = gr.Button(say(locale, "publish.card_reset"), elem_id="card-reset")
 
-    def read(name: str | None, held: str, written: str) -> tuple[Any, Any]:
-        return card_update(studio, name, held, written)
+    def read(name: str | None, held: str, written: str) -> Any:
+        found = card_update(studio, name, held, written)
+        return gr.skip() if found is None else json.dumps([*found, written], ensure_ascii=False)
 
     def keep(name: str | None, written: str) -> str:
         cards.save(studio, _chosen(name), written)
         inform(locale, "publish.card_saved", name=_chosen(name))
         return f"{_digest(written)} {_made(studio)[_chosen(name)]}"
 
-    def restore(name: str | None) -> tuple[Any, Any]:
+    def restore(name: str | None) -> tuple[str, str]:
         cards.reset(studio, _chosen(name))
         inform(locale, "publish.card_restored", name=_chosen(name))
-        return card_update(studio, name)
+        return _card(studio, _chosen(name))
 
     def refresh(held: str | None) -> dict[str, Any]:
         names = _names(studio)
@@ -51,29 +54,35 @@ def build(locale: str, studio: Studio) -> gr.Dropdown:
 
     quiet = {"queue": False, "show_progress": "hidden", **PLAIN}
     sent, filled = [choice, shown, text], [text, shown]
-    gr.on([choice.change], read, sent, filled, api_name="card", **quiet)
-    gr.on(None, read, sent, filled, api_name="card_open", **quiet)
-    pulse(CHOICES_SECONDS).tick(read, sent, filled, api_name="card_again", **quiet)
+    gr.on([choice.change], read, sent, arrived, api_name="card", **quiet)
+    gr.on(None, read, sent, arrived, api_name="card_open", **quiet)
+    pulse(CHOICES_SECONDS).tick(read, sent, arrived, api_name="card_again", **quiet)
+    # Only the page knows what was typed while an answer was under way.
+    arrived.change(None, [arrived, shown, text], filled, js="(...given) => studio.card(...given)")
     save.click(guarded(locale, keep), [choice, text], shown, api_name="card_save", **PLAIN)
     reset.click(guarded(locale, restore), choice, filled, api_name="card_reset", **PLAIN)
     pulse(CHOICES_SECONDS).tick(refresh, choice, choice, api_name="publish_choices", **quiet)
     return choice
 
 
-def card_update(studio: Studio, name: str | None, held: str = "", written: str = "") -> tuple[Any, Any]:
-    """The card of an export and what `shown` holds of it: nothing new where it stands there already.
+def card_update(studio: Studio, name: str | None, held: str = "", written: str = "") -> tuple[str, str] | None:
+    """The card of an export and what `shown` holds of it; None where it stands there already.
 
-    What was typed stays, be the export made again meanwhile: an answer to an event may come late.
+    What was typed stays, be the export made again meanwhile.
     """
     digest, _, before = held.partition(" ")
     typed = bool(held) and digest != _digest(written)
     found = _made(studio)
     if name not in found:
-        return (gr.skip(), gr.skip()) if typed or not held else ("", "")
+        return None if typed or not held else ("", "")
     if found[name] == before or (typed and before.endswith(f" {name}")):
-        return gr.skip(), gr.skip()
+        return None
+    return _card(studio, name)
+
+
+def _card(studio: Studio, name: str) -> tuple[str, str]:
     card = cards.read(studio, name)
-    return card, f"{_digest(card)} {found[name]}"
+    return card, f"{_digest(card)} {_made(studio)[name]}"
 
 
 def _made(studio: Studio) -> dict[str, str]:

@@ -14,7 +14,7 @@ from studio.services import adapters, chat, exports, gguf, merging
 from studio.services.studio import Studio
 from studio.ui import parts
 from studio.ui.handlers import guarded, inform
-from studio.ui.widgets import PLAIN, follow_choices, live_panel, pulse
+from studio.ui.widgets import LATEST, PLAIN, follow_choices, live_panel, pulse
 
 KINDS: tuple[str, ...] = get_args(Kind)
 DTYPES: tuple[str, ...] = get_args(Dtype)
@@ -74,8 +74,8 @@ def build(locale: str, studio: Studio, curve: str) -> None:
     def named(sort_of: Kind) -> dict[str, Any]:
         return gr.update(visible=sort_of != "gguf")  # the kinds of one run stand side by side in a folder of their own
 
-    kind.input(named, kind, name, api_name="export_kind", trigger_mode="always_last", queue=False,
-               show_progress="hidden", **PLAIN)  # fmt: skip
+    kind.input(named, kind, name, api_name="export_kind", queue=False, show_progress="hidden",
+               **LATEST)  # fmt: skip
     make.click(guarded(locale, start), [run, kind, dtype, sort, towards, name], None, api_name="export", **PLAIN)
     measure.click(guarded(locale, measure_curve), run, picture, api_name="towards_measure", **PLAIN)
     run.change(lambda wanted: wanted or "", run, picture, api_name="towards_of", queue=False,

@@ -18,7 +18,7 @@ from studio.ui import parts, train_draft
 from studio.ui.handlers import guarded
 from studio.ui.parts import Markup
 from studio.ui.train_draft import NEW, UNITS, Draft
-from studio.ui.widgets import PLAIN, html_block
+from studio.ui.widgets import LATEST, html_block
 
 FIRST_RECIPE = "first_steps"
 OWN_RECIPES = ("first_steps", "recommended")
@@ -176,15 +176,15 @@ def wire(locale: str, studio: Studio, form: Form) -> None:
 
     at = form.fields
     # Gradio's dropdown says `input` twice for one choice, and the second answer would undo what was typed meanwhile.
-    at["recipe"].select(guarded(locale, fill), at["recipe"], form.filled[1:], api_name="recipe", **PLAIN)
+    at["recipe"].select(guarded(locale, fill), at["recipe"], form.filled[1:], api_name="recipe", **LATEST)
     form.stage.input(guarded(locale, show), [form.stage, *form.inputs], [at[name] for name in OF_STAGE],
-                     api_name="stage", trigger_mode="always_last", **PLAIN)  # fmt: skip
+                     api_name="stage", **LATEST)  # fmt: skip
     at["unit"].select(
         guarded(locale, unit_changed), [at["unit"], at["recipe"], at["shown"]], at["budget"], api_name="budget_unit",
-        **PLAIN,
+        **LATEST,
     )  # fmt: skip
     at["vocabulary"].input(
-        guarded(locale, vocabulary_changed), at["vocabulary"], at["size"], api_name="train_vocabulary", **PLAIN
+        guarded(locale, vocabulary_changed), at["vocabulary"], at["size"], api_name="train_vocabulary", **LATEST
     )
 
 

@@ -17,6 +17,12 @@ PLAIN = {"preprocess": False}
 Otherwise Gradio holds a choice against the list of when the app was built and refuses, in English, what came later.
 """
 
+LATEST = {**PLAIN, "trigger_mode": "always_last"}
+"""For events over a choice that a person may change again at once.
+
+Gradio leaves out what is chosen while the answer to the choice before is under way (except after ``change``).
+"""
+
 
 def html_block(value: str = "", **options: Any) -> gr.HTML:
     """HTML built with `parts`, shown as it is; handlers give a new value as to any component."""

@@ -14,6 +14,10 @@ from tests.hub_server import HubServer, Person
 from tests.live import LiveStudio
 
 RUN, REPO = "first_steps-1", "sara/tiny-fa"
+# What becomes of a text when a card comes that was asked for before anything was typed, and of one not typed in.
+LATE = """([card, typed]) => [typed, card].map(
+  (text) => studio.card(JSON.stringify(["# new", "fresh", card]), "old", text)
+)"""
 TOKEN = "hf_browserSecretOfSara"
 
 
@@ -61,6 +65,8 @@ def edit(page: Page, locale: str, line: str) -> None:
     text.fill(f"{text.input_value()}\n{line}\n")
     page.wait_for_timeout(6_000)  # the page looks after the card every four seconds
     assert text.input_value().endswith(f"\n{line}\n"), "what was typed stays"
+    late = page.evaluate(LATE, ["# the card", "# the card, and typed"])
+    assert late == [["# the card, and typed", "old"], ["# new", "fresh"]], "an answer that was under way stays outside"
     page.locator("#card-save").click()
     said = say(locale, "publish.card_saved", name=f"{RUN}-adapter")
     expect(page.locator("[data-testid=toast-body]", has_text=said).first).to_be_visible(timeout=20_000)

@@ -74,6 +74,18 @@ def handlers(api_live: LiveStudio, locale: str) -> list[str]:
     return [dependency["api_name"] for dependency in config["dependencies"] if dependency["backend_fn"]]
 
 
+def test_of_choices_in_quick_succession_the_last_is_followed(api_live: LiveStudio) -> None:
+    """Gradio leaves out what is chosen while an answer is under way; of a vote and a file's look that is right."""
+    config = json.loads(api_live.get("/fa/config"))
+    of_choices = {
+        dependency["api_name"]: dependency["trigger_mode"]
+        for dependency in config["dependencies"]
+        if any(event in ("input", "select", "change", "then") for _, event in dependency["targets"])
+    }
+    assert len(of_choices) > 20
+    assert {name for name, mode in of_choices.items() if mode != "always_last"} <= {"chat_vote", "code_other"}
+
+
 def test_every_handler_has_a_name_of_its_own(api_live: LiveStudio) -> None:
     english, persian = handlers(api_live, "en"), handlers(api_live, "fa")
     assert english == persian

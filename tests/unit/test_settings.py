@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from studio.settings import ROOT, SPINS, WORKER_SPINS, worker_environment
+from studio.settings import ROOT, SPINS, WORKER_SPINS, load_settings, worker_environment
+
+
+def test_an_address_of_the_newer_kind_stands_in_brackets(tmp_path: Path) -> None:
+    assert load_settings(tmp_path, host="::1", port=7000).address == "http://[::1]:7000"
+    assert load_settings(tmp_path, host="127.0.0.1", port=7000).address == "http://127.0.0.1:7000"
 
 
 def told(environment: dict[str, str]) -> str:
