@@ -12,7 +12,7 @@ from studio.services import chat
 from studio.services.studio import Studio
 from studio.ui.chat_columns import Panel
 from studio.ui.handlers import guarded
-from studio.ui.widgets import PLAIN, follow_choices, pulse
+from studio.ui.widgets import LATEST, PLAIN, follow_choices, pulse
 
 CHOICES_SECONDS = 4.0
 FIELDS = ("chat-base", "chat-run", "chat-third", "chat-fourth")
@@ -60,7 +60,8 @@ def connect(
         return [*_visible(fewest), *emptied, *cleared, *emptied]
 
     for model, name in zip(others, _FOLLOWING, strict=True):
-        model.input(guarded(locale, follow), [model, first], first, api_name=name, **PLAIN)
+        # a dropdown says `input` twice for one choice
+        model.select(guarded(locale, follow), [model, first], first, api_name=name, **LATEST)
     pulse(CHOICES_SECONDS).tick(
         refresh, [*models], [*models], api_name="chat_choices", queue=False, show_progress="hidden", **PLAIN
     )

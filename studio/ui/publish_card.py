@@ -58,7 +58,9 @@ def build(locale: str, studio: Studio) -> gr.Dropdown:
     gr.on(None, read, sent, arrived, api_name="card_open", **quiet)
     pulse(CHOICES_SECONDS).tick(read, sent, arrived, api_name="card_again", **quiet)
     # Only the page knows what was typed while an answer was under way.
-    arrived.change(None, [arrived, shown, text], filled, js="(...given) => studio.card(...given)")
+    arrived.change(
+        None, [arrived, shown, text], filled, js="(...given) => studio.card(...given)", api_name="card_arrived"
+    )
     save.click(guarded(locale, keep), [choice, text], shown, api_name="card_save", **PLAIN)
     reset.click(guarded(locale, restore), choice, filled, api_name="card_reset", **PLAIN)
     pulse(CHOICES_SECONDS).tick(refresh, choice, choice, api_name="publish_choices", **quiet)

@@ -159,9 +159,9 @@ def _change_events(
 
     use.click(guarded(locale, take), [shown.choice, shown.slider], shown.choice, api_name="vocabulary_use", **PLAIN)
 
-    def calm() -> dict[str, Any]:
-        return gr.update(visible=False)
-
-    shown.choice.change(calm, None, sure, api_name="vocabulary_keep", queue=False, show_progress="hidden", **PLAIN)
+    # In the browser, at once: an answer of ours that came late would take away a question asked meanwhile.
+    shown.choice.change(
+        None, None, sure, js="() => ({__type__: 'update', visible: false})", api_name="vocabulary_keep"
+    )
     delete.click(guarded(locale, ask), shown.choice, sure, api_name="vocabulary_delete", **PLAIN)
     sure.click(guarded(locale, remove), shown.choice, [shown.choice, sure], api_name="vocabulary_delete_sure", **PLAIN)

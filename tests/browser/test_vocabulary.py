@@ -95,6 +95,11 @@ def test_a_vocabulary_from_text_to_a_size(
     expect(page.locator("#advice")).to_contain_text(say(locale, "vocabulary.taken_title"), timeout=10_000)
     expect(page.locator("#starts")).to_contain_text(say(locale, "starts.none"))
     page.locator("#vocabulary-delete").click()
+    expect(page.locator("#vocabulary-delete-sure")).to_be_visible(timeout=20_000)
+    choose(page, "vocabulary-choice", NAME)
+    expect(page.locator("#vocabulary-delete-sure")).to_be_hidden(timeout=20_000)
+    choose(page, "vocabulary-choice", f"{NAME}-20")
+    page.locator("#vocabulary-delete").click()
     page.locator("#vocabulary-delete-sure").click()
     expect(page.locator("#vocabulary-choice input").first).to_have_value(NAME, timeout=20_000)
     assert [name for name, _ in vocabulary.listing(open_studio(Settings(live.workspace)))] == [NAME]
