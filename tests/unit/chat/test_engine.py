@@ -196,7 +196,7 @@ def test_a_model_without_a_template_goes_on_with_the_text(files: Files, tiny_mod
     tokenizer.save_pretrained(tmp_path)
     (tmp_path / "chat_template.jinja").unlink(missing_ok=True)
     engine = Engine(lambda _: replace(files["base"], tokenizer_folder=tmp_path))
-    events = list(engine.generate([ask("base", text="سارا هر روز")]))
+    events = engine.generate([ask("base", text="سارا هر روز")])
     started = next(event for event in events if isinstance(event, Started))
     assert not started.template
     assert started.prompt_tokens == len(tokenizer("سارا هر روز")["input_ids"])
@@ -247,13 +247,11 @@ def test_a_side_with_a_vocabulary_of_its_own_leaves_the_base_alone(
     requests = [Request(side=side, messages=QUESTION, sampling=GREEDY) for side in ("base", "run:words", "base")]
     told = finished(list(engine.generate(requests)))
     model, tokenizer = load_adapted(run)
-    prompt = tokenizer.apply_chat_template(
-        [message.model_dump() for message in QUESTION], add_generation_prompt=True, return_dict=False
-    )
+    turns = [message.model_dump() for message in QUESTION]
+    prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
     assert max(prompt) >= vocabulary.first, "the question is spelt with new tokens"
-    out = rounded(model).generate(
-        input_ids=torch.tensor([prompt]), max_new_tokens=GREEDY.max_new_tokens, do_sample=False
-    )
+    asked = torch.tensor([prompt])
+    out = rounded(model).generate(input_ids=asked, max_new_tokens=GREEDY.max_new_tokens, do_sample=False)
     assert told[1].text == tokenizer.decode(out[0, len(prompt) :], skip_special_tokens=True).rstrip("\ufffd")
     assert told[0].text == told[2].text == plain(base, requests[0])[1]
     assert told[0].text != told[1].text
