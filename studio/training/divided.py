@@ -55,6 +55,6 @@ def _divide(model: Any, mesh: DeviceMesh) -> None:
     learning = {weight for name, weight in model.named_parameters() if "lora_" in name}
     divided = set(layers.parameters()) - learning
     for layer in layers:
-        # Told so, or the last layer would stay whole after its forward if it were ever taken for the root.
-        fully_shard(layer, mesh=mesh, reshard_after_forward=True, ignored_params=learning)
-    fully_shard(body, mesh=mesh, ignored_params=set(body.parameters()) - divided)  # the root, which gathers ahead
+        fully_shard(layer, mesh=mesh, ignored_params=learning)
+    # The root holds nothing in parts, but gathers ahead; without one each layer would be one, and stay whole.
+    fully_shard(body, mesh=mesh, ignored_params=set(body.parameters()) - divided)

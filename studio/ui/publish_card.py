@@ -46,7 +46,7 @@ def build(locale: str, studio: Studio) -> gr.Dropdown:
     def restore(name: str | None) -> tuple[str, str]:
         cards.reset(studio, _chosen(name))
         inform(locale, "publish.card_restored", name=_chosen(name))
-        return _card(studio, _chosen(name))
+        return _card(studio, _chosen(name), _made(studio)[_chosen(name)])
 
     def refresh(held: str | None) -> dict[str, Any]:
         names = _names(studio)
@@ -79,12 +79,12 @@ def card_update(studio: Studio, name: str | None, held: str = "", written: str =
         return None if typed or not held else ("", "")
     if found[name] == before or (typed and before.endswith(f" {name}")):
         return None
-    return _card(studio, name)
+    return _card(studio, name, found[name])
 
 
-def _card(studio: Studio, name: str) -> tuple[str, str]:
+def _card(studio: Studio, name: str, made: str) -> tuple[str, str]:
     card = cards.read(studio, name)
-    return card, f"{_digest(card)} {_made(studio)[name]}"
+    return card, f"{_digest(card)} {made}"
 
 
 def _made(studio: Studio) -> dict[str, str]:
