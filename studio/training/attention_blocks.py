@@ -10,7 +10,16 @@ import torch
 from torch import Tensor
 
 BLOCK = 128  # query rows at once: 3% faster than 256 on chats of 450 tokens, and less memory
+GRID = 16  # a length is brought to a multiple of it
 KEEP = 1024  # documents up to this length keep their weights for the backward; longer ones compute them again
+
+
+def on_grid(tokens: int) -> int:
+    """The length to bring a document of `tokens` to, with zeros at its end, which causality hides from the others.
+
+    For every new shape oneDNN compiles a product (0.4 ms) and keeps it (0.7 MB, up to 1,024 of them).
+    """
+    return -(-tokens // GRID) * GRID
 
 
 def weights(query: Tensor, key: Tensor, begin: int, end: int, scale: float) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.activations import SiLUActivation
 
-from studio.training.attention_blocks import attend, attend_backward
+from studio.training.attention_blocks import attend, attend_backward, on_grid
 from studio.training.lora_products import Bundle, bundle
 
 FAMILIES = ("LlamaDecoderLayer", "MistralDecoderLayer")
@@ -107,10 +107,13 @@ class _Attention(torch.autograd.Function):  # type: ignore[misc]  # torch is unt
         result = x.new_empty(len(x), layer.heads, layer.size)
         saved, counts, begin = [], [], 0
         for length in lengths:
-            rows = slice(begin, begin + length)
-            both = _rotate(split[rows, :rotated], cos[rows], sin[rows], x.new_empty(rotated, length, layer.size))
-            value = split[rows, rotated:].transpose(0, 1).contiguous()
-            result[rows], kept = attend(both[: layer.heads], both[layer.heads :], value, layer.scale)
+            rows, room = slice(begin, begin + length), on_grid(length)
+            both = x.new_zeros(rotated, room, layer.size)
+            _rotate(split[rows, :rotated], cos[rows], sin[rows], both[:, :length])
+            value = x.new_zeros(layer.key_heads, room, layer.size)
+            value[:, :length] = split[rows, rotated:].transpose(0, 1)
+            attended, kept = attend(both[: layer.heads], both[layer.heads :], value, layer.scale)
+            result[rows] = attended[:length]
             saved += [both, value, *kept]
             counts.append(len(kept))
             begin += length
@@ -131,9 +134,11 @@ class _Attention(torch.autograd.Function):  # type: ignore[misc]  # torch is unt
             both, value, kept = saved[0], saved[1], saved[2 : 2 + count]
             saved = saved[2 + count :]
             query, key = both[: layer.heads], both[layer.heads :]
-            of_query, of_key, of_value = attend_backward(upstream[rows], query, key, value, kept, layer.scale)
-            _unrotate(torch.cat([of_query, of_key]), cos[rows], sin[rows], of_split[rows, :rotated])
-            of_split[rows, rotated:] = of_value.transpose(0, 1)
+            above = functional.pad(upstream[rows], (0, 0, 0, 0, 0, key.shape[1] - length))
+            of_query, of_key, of_value = attend_backward(above, query, key, value, kept, layer.scale)
+            both = torch.cat([of_query[:, :length], of_key[:, :length]])
+            _unrotate(both, cos[rows], sin[rows], of_split[rows, :rotated])
+            of_split[rows, rotated:] = of_value[:, :length].transpose(0, 1)
             begin += length
         weight, _ = layer.norm
         hat = x.float() * factor
@@ -193,13 +198,12 @@ def _normalise_backward(upstream: Tensor, hat: Tensor, factor: Tensor, weight: T
     return pull.addcmul_(hat, along, value=-1).mul_(factor)
 
 
-def _rotate(heads: Tensor, cos: Tensor, sin: Tensor, into: Tensor) -> Tensor:
+def _rotate(heads: Tensor, cos: Tensor, sin: Tensor, into: Tensor) -> None:
     """Turn ``(tokens, heads, size)`` by the angles of its positions into ``(heads, tokens, size)``."""
     first, second = heads.transpose(0, 1).chunk(2, dim=-1)
     one, two = into.chunk(2, dim=-1)
     torch.mul(first, cos, out=one).addcmul_(second, sin, value=-1)
     torch.mul(second, cos, out=two).addcmul_(first, sin)
-    return into
 
 
 def _unrotate(upstream: Tensor, cos: Tensor, sin: Tensor, into: Tensor) -> None:

@@ -1,6 +1,9 @@
-"""Memory of this process: how much it holds, and how much it held at most."""
+"""Memory of this process: how much it holds, how much it held at most, and giving back what it does not use."""
 
 from __future__ import annotations
+
+import ctypes
+import sys
 
 import psutil
 import torch
@@ -18,3 +21,14 @@ def memory_peak(*, cuda: bool) -> int:
     if cuda:
         return int(torch.cuda.max_memory_allocated())
     return peak_memory()
+
+
+def give_back() -> None:
+    """Return freed memory to the system; does nothing where the allocator is not glibc's.
+
+    Steps of changing shapes leave holes that glibc keeps: the starter's worker held 1.7 GB at its first step, 3.0 GB
+    at its 120th and 4.0 GB after 400, of which 0.6 were in use.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

@@ -17,9 +17,10 @@ from studio.recipes import Checkpoints
 from studio.training.alarms import not_finite
 from studio.training.checkpoints import Counts
 from studio.training.energy import Meter
-from studio.training.memory import memory_now
+from studio.training.memory import give_back, memory_now
 
 SPEED_STEPS = 10  # steps behind the tokens per second that are shown
+GIVE_BACK_SECONDS = 5  # it takes 50 ms of the starter's training
 
 
 class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
@@ -68,7 +69,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         self._enough = enough
         self._overdue = agreed(lambda: time.monotonic() - self._last_save >= 60 * minutes)
         self._window: deque[tuple[int, int, float]] = deque(maxlen=SPEED_STEPS)
-        self._began = self._last_save = time.monotonic()
+        self._began = self._last_save = self._gave_back = time.monotonic()
 
     def count(self, tokens: int, characters: int) -> None:
         """Add one batch that goes through the model; padding is not text."""
@@ -104,6 +105,9 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         self._record(self._row(step, loss, norm, logs.get("learning_rate")))
         self._progress(step / self._steps)
         self._decide(step, control)
+        if now - self._gave_back >= GIVE_BACK_SECONDS:
+            self._gave_back = now
+            give_back()
 
     def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Keep the time of checkpoint and sample answers out of the speed."""

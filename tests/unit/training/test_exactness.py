@@ -15,7 +15,7 @@ from studio.training.adapter import add_adapter
 from studio.training.attention import document_attention
 from studio.training.fused_llama import fuse_layers
 from studio.training.loss import labelled_loss
-from studio.training.trainer import lay_end_to_end
+from studio.training.trainer import GRID, fill_up, lay_end_to_end
 
 LENGTHS = (37, 70, 5)
 
@@ -57,13 +57,13 @@ def plain(model: Any) -> float:
 
 def ours(model: Any) -> float:
     batch, causal = lay_end_to_end(rows()), model.get_base_model()
+    ids, positions, lengths = fill_up(batch["input_ids"], batch["position_ids"], batch["document_lengths"])
+    assert ids.shape == positions.shape == (1, sum(lengths))
+    assert ids.shape[1] % GRID == 0 < ids.shape[1] - sum(LENGTHS)
     body = causal.get_decoder()
     with document_attention(body.config):
         hidden = body(
-            input_ids=batch["input_ids"],
-            position_ids=batch["position_ids"],
-            use_cache=False,
-            document_lengths=batch["document_lengths"],
+            input_ids=ids, position_ids=positions, use_cache=False, document_lengths=lengths
         ).last_hidden_state[0]
     labels = batch["labels"][0]
     loss = labelled_loss(hidden, causal.get_output_embeddings().weight, labels, (labels != -100).sum(), None)
