@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
@@ -14,7 +16,7 @@ from studio.i18n import say
 from studio.services.chat import Board
 from studio.ui.chat_views import foot, notice, past, shown_history
 from studio.ui.handlers import guarded
-from studio.ui.widgets import html_block
+from studio.ui.widgets import PLAIN, html_block
 
 NAMES = ("base", "adapted", "third", "fourth")
 """What tests and styles call the columns in their order: ``side-base``, ``foot-base``."""
@@ -29,7 +31,7 @@ MATHS = [
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Columns of answers with the box below them."""
+    """Columns of answers with the box below them; `number` counts what was begun, in the browser."""
 
     histories: Sequence[gr.Chatbot]
     feet: Sequence[gr.HTML]
@@ -38,6 +40,12 @@ class Panel:
     send: gr.Button
     stop: gr.Button
     clear: gr.Button
+    number: gr.Number
+
+    @property
+    def asked(self) -> list[Any]:
+        """What a question sends of it."""
+        return [*self.histories, self.prompt, self.number]
 
     @property
     def shown(self) -> list[Any]:
@@ -47,18 +55,17 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a person sent: the choice of models, the conversation of each column, the text, and the further fields."""
+    """What a person sent: the choice of models, the conversation of each column, the text, and the further fields.
+
+    `name` is what `stop` calls the answers.
+    """
 
     chosen: tuple[Any, ...]
     conversations: tuple[tuple[Message, ...], ...]
     text: str
     further: tuple[Any, ...]
+    name: str
     request: gr.Request
-
-    @property
-    def name(self) -> str:
-        """What `stop` calls these answers."""
-        return str(self.request.session_hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,8 @@ def box(locale: str, sides: Sequence[tuple[gr.Chatbot, gr.HTML]]) -> tuple[Panel
         stop = gr.Button(say(locale, "chat.stop"), elem_id="chat-stop")
         clear = gr.Button(say(locale, "chat.clear"), elem_id="chat-clear")
     histories, feet = zip(*sides, strict=True)
-    return Panel(histories, feet, about, prompt, send, stop, clear), actions
+    number = gr.Number(0, visible=False)
+    return Panel(histories, feet, about, prompt, send, stop, clear, number), actions
 
 
 def connect(
@@ -118,35 +126,63 @@ def connect(
         halt: Stops the answers of a name.
         limit: How many people are answered at once; the chat process takes them in turn.
     """
-    sent = [*choosing, *panel.histories, panel.prompt, *further]
     outputs = [*panel.shown, *filled]
 
-    def stop(request: gr.Request) -> None:
-        halt(str(request.session_hash))
+    def stop(number: float, request: gr.Request) -> None:
+        halt(_name(request, number))
 
     event = gr.on(
-        [panel.send.click, panel.prompt.submit], guarded(locale, answering(locale, panel, len(choosing), talk)), sent,
-        outputs, api_name="chat", concurrency_limit=limit, show_progress="hidden", preprocess=False,
+        [panel.send.click, panel.prompt.submit], guarded(locale, answering(locale, panel, len(choosing), talk)),
+        [*choosing, *panel.asked, *further], outputs, api_name="chat", concurrency_limit=limit,
+        show_progress="hidden", preprocess=False,
     )  # fmt: skip
-    panel.stop.click(guarded(locale, stop), None, None, api_name="chat_stop", queue=False)
+    panel.stop.click(guarded(locale, stop), panel.number, None, api_name="chat_stop", queue=False, **PLAIN)
     return event
 
 
 def connect_clear(
-    locale: str, panel: Panel, *, filled: Sequence[Any], wiped: Sequence[Any], events: Sequence[Any],
-    halt: Callable[[str], Any],
+    panel: Panel, *, events: Sequence[Any], halt: Callable[[str], Any],
+    further: Mapping[Any, Any] = MappingProxyType({}),
 ) -> None:  # fmt: skip
-    """Wire what begins anew: it ends answers under way, the `events`, and gives `filled` the values `wiped`."""
-
-    def clear(request: gr.Request) -> list[Any]:
-        halt(str(request.session_hash))
-        return [*[[] for _ in panel.histories], *["" for _ in panel.feet], "", "", *wiped]
-
+    """Wire what begins anew with an empty prompt; `further` fields get their values, as a browser takes them."""
+    values = [*[[] for _ in panel.histories], *["" for _ in [*panel.feet, panel.about, panel.prompt]]]
     # Each conversation has a bin of its own in Gradio's corner; the prompt is one, and so it begins anew in all.
-    gr.on(
-        [panel.clear.click, *[history.clear for history in panel.histories]], guarded(locale, clear), None,
-        [*panel.shown, *filled], cancels=[*events], api_name="chat_clear", queue=False,
+    connect_anew(
+        panel, [panel.clear.click, *[history.clear for history in panel.histories]], [*panel.shown, *further],
+        [[*values, *further.values()]], events=events, halt=halt, api_name="chat_clear",
     )  # fmt: skip
+
+
+def connect_anew(
+    panel: Panel, triggers: Sequence[Any], fields: Sequence[Any], values: Sequence[Sequence[Any]], *,
+    events: Sequence[Any], halt: Callable[[str], Any], api_name: str, ticked: Sequence[gr.Checkbox] = (),
+) -> None:  # fmt: skip
+    """Wire what begins anew: it ends the `events` that answer, and gives `fields` their `values`.
+
+    They get them in the browser, at once. When the server emptied the columns, and was late, a question asked
+    meanwhile lost its answer and the vote on it.
+
+    Args:
+        panel: From `box`.
+        triggers: What begins anew.
+        fields: What is emptied.
+        values: Of the fields, as a browser takes them; with `ticked`, those without a tick and those with one.
+        events: The events of answers.
+        halt: Stops the answers of a name.
+        api_name: What the event is called; the one that calls `halt` ends in ``_stop``.
+        ticked: A box that decides between two lists of values.
+    """
+
+    def stop(number: float, request: gr.Request) -> None:
+        halt(_name(request, number - 1))
+
+    gr.on(
+        [*triggers], None, [panel.number, *ticked], [*fields, panel.number], cancels=[*events], api_name=api_name,
+        js=f"(number, ticked) => [...{json.dumps(values)}[ticked ? 1 : 0], number + 1]",
+    )  # fmt: skip
+    # Gradio's page runs the events of one trigger in their order, each after the answer to the one before.
+    gr.on([*triggers], stop, panel.number, None, api_name=f"{api_name}_stop", queue=False, trigger_mode="multiple",
+          **PLAIN)  # fmt: skip
 
 
 def answering(
@@ -156,8 +192,9 @@ def answering(
     count = len(panel.histories)
 
     def answer(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
-        histories, rest = values[choices : choices + count], values[choices + count :]
-        asked = Asked(values[:choices], tuple(map(past, histories)), rest[0], rest[1:], request)
+        histories, (text, number, *further) = values[choices : choices + count], values[choices + count :]
+        conversations = tuple(map(past, histories))
+        asked = Asked(values[:choices], conversations, text, tuple(further), _name(request, number), request)
         prompt: Any = ""
         for showing in talk(prepare(asked)):
             yield [*shown(locale, count, showing), prompt, *showing.extra]
@@ -207,3 +244,8 @@ def asked_again(asked: Asked) -> Asked:
     question = last_question(asked.conversations)
     before = tuple(without_last(conversation, question) for conversation in asked.conversations)
     return replace(asked, text=question, conversations=before)
+
+
+def _name(request: gr.Request, number: float) -> str:
+    """What the answers of a page are called until it begins anew: a late stop must not end those that came after."""
+    return f"{request.session_hash}:{number:.0f}"

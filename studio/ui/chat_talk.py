@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -25,6 +26,7 @@ from studio.ui.chat_columns import (
     answering,
     asked_again,
     connect,
+    connect_anew,
     connect_clear,
     last_question,
     without_last,
@@ -60,11 +62,8 @@ class Screen:
 
 def connect_asking(locale: str, studio: Studio, screen: Screen, again: gr.Button, edit: gr.Button) -> list[Any]:
     """Send, stop, begin anew; the last question once more, or back into the box; returns the events that answer."""
-    panel, talk = screen.panel, _talk(locale, studio)
-    wiped = [gr.skip(), (), None, chat_vote.asking(locale, None)]
-
-    def halt(name: str) -> None:
-        chat.stop(studio, name)
+    panel, talk, none = screen.panel, _talk(locale, studio), chat_vote.asking(locale, None)
+    halt = partial(chat.stop, studio)
 
     first = connect(
         locale, panel, choosing=screen.models, further=screen.further, filled=screen.filled, talk=talk, halt=halt
@@ -75,16 +74,16 @@ def connect_asking(locale: str, studio: Studio, screen: Screen, again: gr.Button
         question = last_question(talked)
         before = [without_last(conversation, question) for conversation in talked]
         shown = [shown_history(chat.Column("", conversation)) for conversation in before]
-        return [*shown, *["" for _ in panel.feet], "", question, wiped[0], _before(kept, question), *wiped[2:]]
+        return [*shown, *["" for _ in panel.feet], "", question, gr.skip(), _before(kept, question), None, none]
 
-    sent = [*screen.models, *panel.histories, panel.prompt, *screen.further]
+    sent = [*screen.models, *panel.asked, *screen.further]
     outputs = [*panel.shown, *screen.filled]
     retry = answering(locale, panel, len(screen.models), talk, _again)
     second = again.click(guarded(locale, retry), sent, outputs, api_name="chat_retry", concurrency_limit=4,
                          show_progress="hidden", preprocess=False)  # fmt: skip
     edit.click(guarded(locale, take_back), [screen.kept, *panel.histories], outputs, cancels=[first, second],
                api_name="chat_edit", **PLAIN)  # fmt: skip
-    connect_clear(locale, panel, filled=screen.filled, wiped=wiped, events=[first, second], halt=halt)
+    connect_clear(panel, events=[first, second], halt=halt, further={screen.vote: none})
     return [first, second]
 
 
@@ -92,17 +91,14 @@ def connect_voting(locale: str, studio: Studio, screen: Screen, events: Sequence
     """Names hidden or shown, which begins anew and ends the `events` that answer, and the vote."""
     panel = screen.panel
     count = len(panel.histories)
-
-    def hide(hidden: bool, request: gr.Request) -> list[Any]:
-        chat.stop(studio, str(request.session_hash))
-        labels = [chat_vote.letter(locale, place) if hidden else say(locale, "chat.column", place=place + 1)
-                  for place in range(count)]  # fmt: skip
-        return [
-            *[gr.update(visible=not hidden) for _ in screen.models],
-            *[gr.update(value=[], label=label) for label in labels],
-            *["" for _ in panel.feet],
-            "", (), None, chat_vote.asking(locale, None),
-        ]  # fmt: skip
+    named = [say(locale, "chat.column", place=place + 1) for place in range(count)]
+    unnamed = [chat_vote.letter(locale, place) for place in range(count)]
+    empty = ["" for _ in [*panel.feet, panel.about]]
+    values = [
+        [*[gr.update(visible=visible) for _ in screen.models],
+         *[gr.update(value=[], label=label) for label in labels], *empty, chat_vote.asking(locale, None)]
+        for visible, labels in ((True, named), (False, unnamed))
+    ]  # fmt: skip
 
     def cast(choice: str | None, ballot: Ballot | None) -> list[Any]:
         votes.cast(studio, ballot, choice)
@@ -116,9 +112,10 @@ def connect_voting(locale: str, studio: Studio, screen: Screen, events: Sequence
         ]  # fmt: skip
 
     shown = [*panel.histories, *panel.feet, panel.about]
-    screen.hide.input(hide, screen.hide, [*screen.models, *shown, screen.kept, screen.ballot, screen.vote],
-                      cancels=[*events], api_name="chat_hide", trigger_mode="always_last", queue=False,
-                      show_progress="hidden")  # fmt: skip
+    connect_anew(
+        panel, [screen.hide.input], [*screen.models, *shown, screen.vote], values, events=events,
+        halt=partial(chat.stop, studio), api_name="chat_hide", ticked=[screen.hide],
+    )  # fmt: skip
     screen.vote.input(guarded(locale, cast), [screen.vote, screen.ballot], [*shown, screen.ballot, screen.vote],
                       api_name="chat_vote", **PLAIN)  # fmt: skip
 
@@ -127,20 +124,23 @@ def connect_saving(locale: str, screen: Screen, as_json: gr.Button, as_markdown:
     """The conversation as a file, for programs and for people."""
     file = saver()
 
-    def told(kept: Sequence[Turn], ballot: Ballot | None) -> Sequence[Turn]:
+    def told(kept: Sequence[Turn], ballot: Ballot | None, shown: Sequence[History]) -> Sequence[Turn]:
+        if not any(shown):  # begun anew
+            return ()
         if ballot is not None:
             raise StudioError("votes.judge_first")
         return kept
 
-    def json_file(kept: Sequence[Turn], ballot: Ballot | None) -> str:
-        return file_to_save("chat.json", "application/json", conversations.as_json(told(kept, ballot)))
+    def json_file(kept: Sequence[Turn], ballot: Ballot | None, *shown: History) -> str:
+        return file_to_save("chat.json", "application/json", conversations.as_json(told(kept, ballot, shown)))
 
-    def markdown_file(kept: Sequence[Turn], ballot: Ballot | None) -> str:
-        return file_to_save("chat.md", "text/markdown", conversations.as_markdown(locale, told(kept, ballot)))
+    def markdown_file(kept: Sequence[Turn], ballot: Ballot | None, *shown: History) -> str:
+        text = conversations.as_markdown(locale, told(kept, ballot, shown))
+        return file_to_save("chat.md", "text/markdown", text)
 
-    kept = [screen.kept, screen.ballot]
-    as_json.click(guarded(locale, json_file), kept, file, api_name="chat_json")
-    as_markdown.click(guarded(locale, markdown_file), kept, file, api_name="chat_markdown")
+    kept = [screen.kept, screen.ballot, *screen.panel.histories]
+    as_json.click(guarded(locale, json_file), kept, file, api_name="chat_json", **PLAIN)
+    as_markdown.click(guarded(locale, markdown_file), kept, file, api_name="chat_markdown", **PLAIN)
 
 
 def connect_unload(locale: str, studio: Studio, unload: gr.Button) -> None:
@@ -157,10 +157,12 @@ def _talk(locale: str, studio: Studio) -> Talk:
     def talk(asked: Asked) -> Iterator[Showing]:
         hidden, four_bits, system, *numbers, kept = asked.further
         drawn, seed = sampling(*numbers), numbers[-1]
+        if hidden or not any(asked.conversations):  # begun anew, in the browser
+            kept = ()
         models = [(place, model) for place, model in enumerate(asked.chosen) if model]
         places = [place for place, _ in models]
         if hidden:
-            kept, columns = (), [chat.Column(model) for model in votes.shuffled([model for _, model in models])]
+            columns = [chat.Column(model) for model in votes.shuffled([model for _, model in models])]
         else:
             columns = [chat.Column(model, asked.conversations[place]) for place, model in models]
         held: Quantisation = "nf4" if four_bits else "none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -64,14 +65,13 @@ def _build_chat(locale: str, studio: Studio, pace: Pace) -> None:
         chosen = held if held in found else next(iter(found), None)
         return {**follow_choices(found, chosen, held), "info": _info(locale, found)}
 
-    def halt(name: str) -> None:
-        visiting.stop(studio, name)
+    halt = partial(visiting.stop, studio)
 
     event = chat_columns.connect(
         locale, panel, choosing=[model], further=[], filled=[], talk=talk,
         halt=halt, limit=2,
     )  # fmt: skip
-    chat_columns.connect_clear(locale, panel, filled=[], wiped=[], events=[event], halt=halt)
+    chat_columns.connect_clear(panel, events=[event], halt=halt)
     pulse(CHOICES_SECONDS).tick(
         guarded(locale, refresh), model, model, api_name="chat_choices", queue=False, show_progress="hidden", **PLAIN
     )

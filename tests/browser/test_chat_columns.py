@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from studio.i18n import say, sentences
 from studio.models.source import Origin, write_source
@@ -194,6 +194,41 @@ def test_text_finds_its_direction_and_nothing_of_it_runs(pages: dict[str, Page])
         expect(page.locator("#side-base [data-testid=user]").nth(1)).to_be_visible(timeout=MINUTES)
         page.wait_for_timeout(3_000)  # diagrams are drawn by a script that is fetched first
         assert page.evaluate(SEEN) == []
+
+
+def test_a_late_stop_takes_nothing_from_what_is_asked_next(live: LiveStudio, pages: dict[str, Page]) -> None:
+    """A person hides the names, or begins anew, and asks at once; on a busy machine the server hears of it later."""
+    for locale, page in pages.items():
+        held = hold_stops(live, locale, page)
+        expect(page.locator("#chat-run input").first).to_have_value(RUN, timeout=20_000)
+        page.locator("#chat-advanced > button").click()
+        write(page.get_by_label(say(locale, "chat.max_tokens")), "12")
+        for anew in (page.locator("#chat-hide input").check, page.locator("#chat-clear").click):
+            anew()
+            send(page, ASKED)
+            expect(page.locator("#chat-vote label").first).to_be_visible(timeout=MINUTES)
+            with page.expect_response("**/run/predict*"):
+                held[-1].continue_()
+            page.wait_for_timeout(1_000)
+            expect(page.locator("#side-base [data-testid=user]")).to_have_count(1)
+            expect(page.locator("#chat-vote label").first).to_be_visible()
+        assert [route.request.post_data_json["data"] for route in held] == [[1], [2]], "the number before is stopped"
+
+
+def hold_stops(live: LiveStudio, locale: str, page: Page) -> list[Route]:
+    """The requests that stop answers as they come; they wait until somebody lets them go on."""
+    dependencies = json.loads(live.get(f"/{locale}/config"))["dependencies"]
+    stops = [each["id"] for each in dependencies if each["api_name"] in ("chat_hide_stop", "chat_clear_stop")]
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.post_data_json["fn_index"] in stops:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/run/predict*", hold)
+    return held
 
 
 def direction(place: Any) -> str:

@@ -49,12 +49,13 @@ def question(
     *,
     hidden: bool = False,
     four_bits: bool = False,
+    number: int = 0,
     **knobs: Any,
 ) -> list[Any]:
     """The values of the chat's fields in their order; what is not given is greedy and short."""
     rest = 4 - len(models)
     talked = [*histories, *[[] for _ in range(4 - len(histories))]]
-    return [*models, *[""] * rest, *talked, text, hidden, four_bits, *{**KNOBS, **knobs}.values()]
+    return [*models, *[""] * rest, *talked, text, number, hidden, four_bits, *{**KNOBS, **knobs}.values()]
 
 
 def form(recipe: str = "first_steps", **values: Any) -> list[Any]:

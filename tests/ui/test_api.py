@@ -61,9 +61,9 @@ FOLLOWING = {
     "vocabulary_name",
     "starts_of",
 }
-AT_ONCE = {"vocabulary_size", "mix_shares", "show_run", "chat_stop", "chat_clear", "disk_use", "history_find",
+AT_ONCE = {"vocabulary_size", "mix_shares", "show_run", "chat_stop", "chat_clear_stop", "disk_use", "history_find",
            "history_newer", "history_older", "history_cancel", "job_show", "jobs_page", "code_other", "chat_add",
-           "chat_remove", "chat_hide", "chat_manner", "chat_manner_of", "prompts_stop"}  # fmt: skip
+           "chat_remove", "chat_hide_stop", "chat_manner", "chat_manner_of", "prompts_stop"}  # fmt: skip
 ROUND_THE_QUEUE = CLOCKS | ON_OPENING | FOLLOWING | AT_ONCE
 
 
@@ -76,7 +76,7 @@ def handlers(api_live: LiveStudio, locale: str) -> list[str]:
 def test_of_choices_in_quick_succession_the_last_is_followed(api_live: LiveStudio) -> None:
     """Gradio leaves out what is chosen while an answer is under way.
 
-    That is right for a vote, and where everything is only cleared.
+    That is right for a vote; and nothing is left out of what stops answers.
     """
     config = json.loads(api_live.get("/fa/config"))
     of_choices = {
@@ -86,7 +86,8 @@ def test_of_choices_in_quick_succession_the_last_is_followed(api_live: LiveStudi
         and any(event in ("input", "select", "change", "then") for _, event in dependency["targets"])
     }
     assert len(of_choices) > 20
-    assert {name for name, mode in of_choices.items() if mode != "always_last"} <= {"chat_vote", "code_other"}
+    others = {name for name, mode in of_choices.items() if mode != "always_last"}
+    assert others == {"chat_vote", "chat_hide_stop", "code_other"}
 
 
 def test_every_handler_has_a_name_of_its_own(api_live: LiveStudio) -> None:

@@ -25,6 +25,8 @@ from tests.ui.api import KNOBS, Page, question
 ASKED = "گربه کجا خوابیده بود؟"
 COUNT = len(NAMES)
 STAGES = ("align", "pretrain", "instruct")
+NOTHING: list[list[Any]] = [[] for _ in NAMES]
+"""Columns without a conversation."""
 
 
 @pytest.fixture(params=LOCALES)
@@ -60,13 +62,13 @@ def test_four_columns_answer_one_prompt(fresh: Page, studio: Studio, models: lis
     assert len(set(texts(shown))) == COUNT, "a base and three stages say four things"
     unit = sentences(fresh.locale)["chat.speed"].rsplit("}", 1)[-1]
     assert all(unit in foot for foot in shown[COUNT : 2 * COUNT])
-    told = json.loads(json.loads(fresh.ask("chat_json"))["text"])
+    told = json.loads(json.loads(fresh.ask("chat_json", *shown[:COUNT]))["text"])
     assert told["models"] == models
     answers = told["turns"][0]["answers"]
     # Gradio takes blanks off the ends of what it shows.
     assert [answer["messages"][-1]["content"].split() for answer in answers] == [text.split() for text in texts(shown)]
     assert all(answer["tokens_per_second"] > 0 for answer in answers)
-    written = json.loads(fresh.ask("chat_markdown"))["text"]
+    written = json.loads(fresh.ask("chat_markdown", *shown[:COUNT]))["text"]
     assert all(f"### {model}" in written for model in models)
 
 
@@ -82,8 +84,18 @@ def test_the_base_is_held_in_four_bits_for_who_asks(fresh: Page, studio: Studio,
     assert getattr(chat.status(studio), "quantisation", None) == "none"
 
 
+def saved_turns(page: Page, shown: list[Any]) -> list[Any]:
+    """The turns in the file that is saved while a page shows these conversations."""
+    return list(json.loads(json.loads(page.ask("chat_json", *talked(shown)))["text"])["turns"])
+
+
+def talked(shown: list[Any]) -> list[Any]:
+    """The conversations of all columns, of which one that nobody asked anything has none."""
+    return [column.get("value", []) if isinstance(column, dict) else column for column in shown[:COUNT]]
+
+
 def test_a_question_is_asked_again_and_taken_back(fresh: Page, models: list[str]) -> None:
-    assert fresh.refusal("chat_json") == fresh.sentence("chat.nothing_to_export")
+    assert fresh.refusal("chat_json", *NOTHING) == fresh.sentence("chat.nothing_to_export")
     first = fresh.ask("chat", *question(models[:1], ASKED))
     second = fresh.ask("chat", *question(models[:1], "چرا؟", first[:1]))
     assert [turn["role"] for turn in second[0]] == ["user", "assistant"] * 2
@@ -92,15 +104,37 @@ def test_a_question_is_asked_again_and_taken_back(fresh: Page, models: list[str]
     assert [turn["role"] for turn in again[0]] == ["user", "assistant"] * 2
     assert again[0][2]["content"][0]["text"] == "چرا؟"
     assert job.outputs()[0][2 * COUNT + 2] == KNOBS["seed"] + 1, "the same seed would give the same answer"
-    turns = json.loads(json.loads(fresh.ask("chat_json"))["text"])["turns"]
+    turns = saved_turns(fresh, again)
     assert [turn["question"] for turn in turns] == [ASKED, "چرا؟"]
     assert [turn["sampling"]["seed"] for turn in turns] == [1, 2]
     back = fresh.ask("chat_edit", again[0], [], [], [])
     assert [turn["role"] for turn in back[0]] == ["user", "assistant"]
     assert back[2 * COUNT + 1] == "چرا؟"
-    assert fresh.refusal("chat_edit", [], [], [], []) == fresh.sentence("chat.nothing_asked")
-    fresh.ask("chat_clear")
-    assert fresh.refusal("chat_json") == fresh.sentence("chat.nothing_to_export")
+    assert fresh.refusal("chat_edit", *NOTHING) == fresh.sentence("chat.nothing_asked")
+
+
+def test_the_browser_begins_anew(fresh: Page, models: list[str]) -> None:
+    """What it empties, it tells with the next event: nothing of before is kept or saved then."""
+    fresh.ask("chat", *question(models[:1], ASKED))
+    assert fresh.refusal("chat_json", *NOTHING) == fresh.sentence("chat.nothing_to_export")
+    second = fresh.ask("chat", *question(models[:1], "چرا؟", number=1))
+    assert [turn["question"] for turn in saved_turns(fresh, second)] == ["چرا؟"]
+
+
+def test_only_what_was_begun_before_is_stopped(fresh: Page, models: list[str]) -> None:
+    job = fresh.client.submit(*question(models[:1], ASKED, max_tokens=400, number=1), api_name="/chat")
+    give_up = time.monotonic() + 60
+    while len(job.outputs()) < 3 and time.monotonic() < give_up:
+        time.sleep(0.05)
+    fresh.ask("chat_stop", 0)
+    fresh.ask("chat_hide_stop", 1)
+    seen = len(job.outputs())
+    while len(job.outputs()) < seen + 3 and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert not job.done(), "a late stop ended what was begun after it"
+    fresh.ask("chat_clear_stop", 2)
+    (answer,) = saved_turns(fresh, job.result(timeout=60))[0]["answers"]
+    assert answer["reason"] == "stopped"
 
 
 def test_a_column_that_was_added_later_keeps_what_it_has() -> None:
@@ -111,8 +145,6 @@ def test_a_column_that_was_added_later_keeps_what_it_has() -> None:
 
 def test_nothing_names_a_model_before_the_vote(fresh: Page, studio: Studio, models: list[str]) -> None:
     assert fresh.refusal("chat_vote", "0") == fresh.sentence("votes.nothing_to_judge")
-    hidden = fresh.ask("chat_hide", True)
-    assert [each["visible"] for each in hidden[:COUNT]] == [False] * COUNT
     job = fresh.client.submit(*question([models[0], "", models[3]], ASKED, hidden=True), api_name="/chat")
     shown = job.result(timeout=120)
     for moment in job.outputs():
@@ -127,7 +159,8 @@ def test_nothing_names_a_model_before_the_vote(fresh: Page, studio: Studio, mode
     ]
     assert shown[2 * COUNT] == "", "nobody waits any more"
     assert [value for _, value in shown[-1]["choices"]] == ["0", "2", "equal", "bad"]
-    assert fresh.refusal("chat_json") == fresh.sentence("votes.judge_first")
+    assert fresh.refusal("chat_json", *talked(shown)) == fresh.sentence("votes.judge_first")
+    assert fresh.refusal("chat_json", *NOTHING) == fresh.sentence("chat.nothing_to_export")
     assert fresh.refusal("chat_vote", "1") == fresh.sentence("votes.bad_choice")
     voted = fresh.ask("chat_vote", "2")
     first, third = voted[0]["label"], voted[2]["label"]
@@ -138,7 +171,7 @@ def test_nothing_names_a_model_before_the_vote(fresh: Page, studio: Studio, mode
     assert (pair.wins, pair.losses) == ((1, 0) if title(models[0]) in first else (0, 1))
     assert models[3].removeprefix("run:") in fresh.ask("votes", "", "")["html"]
     assert fresh.refusal("chat_vote", "2") == fresh.sentence("votes.nothing_to_judge"), "a vote counts once"
-    assert json.loads(json.loads(fresh.ask("chat_json"))["text"])["turns"][0]["question"] == ASKED
+    assert saved_turns(fresh, shown)[0]["question"] == ASKED
 
 
 def test_the_order_differs_from_question_to_question(fresh: Page, studio: Studio, models: list[str]) -> None:

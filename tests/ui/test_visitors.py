@@ -25,7 +25,7 @@ from studio.ui.journey import build_owners
 from tests.live import LiveStudio, Stay
 
 PASSWORD = "یک گذرواژهٔ بلند"
-VISITORS = {"chat", "chat_stop", "chat_clear", "chat_choices", "report", "reports"}
+VISITORS = {"chat", "chat_stop", "chat_clear_stop", "chat_choices", "report", "reports"}
 GIVEN = {"{path:path}": "/etc/passwd", "{path_or_url:path}": "/etc/passwd", "{name}": "board", "{name:path}": "board"}
 
 
@@ -185,6 +185,6 @@ def test_report_files_are_the_owners(live: LiveStudio, cookie: str) -> None:
 def test_visitors_meet_refusals_in_their_language(live: LiveStudio) -> None:
     client = Client(f"{live.address}/fa/", verbose=False)
     with pytest.raises(AppError, match="هم‌رسانی نکرده"):
-        client.predict("run:secret-1", [], [], "سلام", api_name="/chat")
+        client.predict("run:secret-1", [], [], "سلام", 0, api_name="/chat")
     with pytest.raises(AppError, match="هم‌رسانی نشده"):
         client.predict("secret-1", api_name="/report")
