@@ -128,7 +128,7 @@ def connect(
     """
     outputs = [*panel.shown, *filled]
 
-    def stop(number: float, request: gr.Request) -> None:
+    def stop(number: object, request: gr.Request) -> None:
         halt(_name(request, number))
 
     event = gr.on(
@@ -173,8 +173,9 @@ def connect_anew(
         ticked: A box that decides between two lists of values.
     """
 
-    def stop(number: float, request: gr.Request) -> None:
-        halt(_name(request, number - 1))
+    def stop(number: object, request: gr.Request) -> None:
+        if isinstance(number, int):
+            halt(_name(request, number - 1))
 
     gr.on(
         [*triggers], None, [panel.number, *ticked], [*fields, panel.number], cancels=[*events], api_name=api_name,
@@ -246,6 +247,6 @@ def asked_again(asked: Asked) -> Asked:
     return replace(asked, text=question, conversations=before)
 
 
-def _name(request: gr.Request, number: float) -> str:
+def _name(request: gr.Request, number: object) -> str:
     """What the answers of a page are called until it begins anew: a late stop must not end those that came after."""
-    return f"{request.session_hash}:{number:.0f}"
+    return f"{request.session_hash}:{number}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,10 @@ def test_the_longest_is_run_and_its_memory_measured(tmp_path: Path) -> None:
 
     def loss(batch: Sequence[int]) -> torch.Tensor:
         assert list(batch) == [7]
-        return (torch.ones(30_000_000) * weight).sum() + torch.rand(1).sum()
+        ones = torch.ones(30_000_000)
+        two = ones * weight
+        time.sleep(0.2)  # the watch looks every few milliseconds, on a busy machine seldom
+        return two.sum() + torch.rand(1).sum()
 
     state = torch.random.get_rng_state()
     found = try_longest(STAGE, [[place] for place in range(60)], [9] * 7 + [90] + [9] * 52, [weight], loss, tmp_path)
