@@ -40,14 +40,23 @@ def studio(api_live: LiveStudio) -> Studio:
     return open_studio(Settings(api_live.workspace))
 
 
+@pytest.fixture(scope="module")
+def runs(api_live: LiveStudio) -> Iterator[list[str]]:
+    """Runs that stay in the chat's memory until all is over; then they go, and their votes with them."""
+    made: list[str] = []
+    yield made
+    studio = open_studio(Settings(api_live.workspace))
+    chat.unload(studio)
+    for run in made:
+        history.delete(studio, run)
+        assert votes.tally(studio, run) == []
+
+
 @pytest.fixture
-def models(fresh: Page, studio: Studio, tiny_model: Path) -> Iterator[list[str]]:
-    """The tiny base and the three stages of a run on it, which goes again."""
-    run = f"talker-{fresh.locale}-{time.time_ns()}"
-    yield [f"local:{tiny_model}", *make_talking_run(studio, run, tiny_model, STAGES)]
-    fresh.ask("chat_unload")
-    history.delete(studio, run)
-    assert votes.tally(studio, run) == []
+def models(fresh: Page, studio: Studio, tiny_model: Path, runs: list[str]) -> list[str]:
+    """The tiny base and the three stages of a run on it."""
+    runs.append(f"talker-{fresh.locale}-{time.time_ns()}")
+    return [f"local:{tiny_model}", *make_talking_run(studio, runs[-1], tiny_model, STAGES)]
 
 
 def texts(shown: Any) -> list[str]:
