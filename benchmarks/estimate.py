@@ -1,11 +1,12 @@
 """What the estimate says before a training against what the training then holds, on named grid points.
 
-    python benchmarks/estimate.py --json estimate.json [--only starter] [--limit 8]
+    python benchmarks/estimate.py --json estimate.json [--only starter] [--limit 8] [--long]
 
 Each point trains three steps in a process of its own, on rows that are all exactly as long as `length`, with loss on
-every token. Measured: the most anonymous memory (``RssAnon``, read every 2 ms) above the same process when it had
-loaded torch, transformers and trl but no weight. Predicted: all parts of the estimate but the idle worker and what
-stays in the file. Points of the same JSON file that are done are not done again.
+every token; with ``--long`` 120 steps on rows of an eighth of it to the whole, as texts are. Measured: the most
+anonymous memory (``RssAnon``, read every 2 ms) above the same process when it had loaded torch, transformers and trl
+but no weight. Predicted: all parts of the estimate but the idle worker and what stays in the file. Points of the same
+JSON file that are done are not done again.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -20,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 STEPS = 3
+LONG_STEPS = 120
 STARTER = "starter"
 SHAPES: dict[str, dict[str, Any]] = {
     "llama": {"model_type": "llama", "vocab_size": 32_000, "hidden_size": 512, "intermediate_size": 1376,
@@ -51,10 +54,21 @@ class Point:
     rank: int
     vocabulary: int = 0
     quantisation: str = "none"
+    steps: int = STEPS
 
     @property
     def name(self) -> str:
-        return f"{self.model} {self.batch}x{self.length} rank {self.rank} +{self.vocabulary} rows {self.quantisation}"
+        kind = f"{self.model} {self.batch}x{self.length} rank {self.rank} +{self.vocabulary} rows {self.quantisation}"
+        return kind if self.steps == STEPS else f"{kind} {self.steps} steps"
+
+    @property
+    def lengths(self) -> list[int]:
+        """Of all rows; those of a long training differ as texts do, and one is whole."""
+        count = self.steps * self.batch
+        if self.steps == STEPS:
+            return [self.length] * count
+        drawn = random.Random(0)
+        return [self.length, *[drawn.randint(self.length // 8, self.length) for _ in range(count - 1)]]
 
 
 GRID = (
@@ -70,6 +84,16 @@ GRID = (
 )  # fmt: skip
 """24 points."""
 
+LONG_GRID = tuple(
+    replace(point, steps=LONG_STEPS)
+    for point in (
+        Point(STARTER, 2, 256, 16), Point(STARTER, 2, 512, 8), Point(STARTER, 2, 256, 16, 4000),
+        Point("llama", 2, 512, 8), Point("llama", 8, 256, 16), Point("qwen", 2, 256, 8),
+        Point("wide", 4, 512, 32), Point("llama", 2, 256, 8, quantisation="nf4"),
+    )
+)  # fmt: skip
+"""8 points."""
+
 
 def main() -> None:
     """Measure what is missing, then print each point and the errors over all."""
@@ -78,7 +102,8 @@ def main() -> None:
         print(json.dumps(measure(Point(**json.loads(options.child)), Path(options.folder), options.threads)))
         return
     done = json.loads(options.json.read_text(encoding="utf8")) if options.json and options.json.exists() else {}
-    points = [point for point in GRID if options.only in point.name][: options.limit]
+    grid = LONG_GRID if options.long else GRID
+    points = [point for point in grid if options.only in point.name][: options.limit]
     with tempfile.TemporaryDirectory() as aside:
         for point in points:
             folder = _folder(point.model, Path(aside), options)
@@ -108,7 +133,7 @@ def predict(point: Point, folder: Path) -> int:
 def recipe_of(point: Point) -> dict[str, Any]:
     """The point as a recipe of one stage."""
     stage = {
-        "name": "stage", "kind": "instruct", "data": [{"dataset": "rows"}], "budget": {"steps": STEPS},
+        "name": "stage", "kind": "instruct", "data": [{"dataset": "rows"}], "budget": {"steps": point.steps},
         "batch": point.batch, "accumulation": 1, "length": point.length, "loss": "all",
         "rows": "new" if point.vocabulary else "frozen",
     }  # fmt: skip
@@ -169,15 +194,17 @@ def _train(model: Any, tokenizer: Any, recipe: Any, point: Point, words: Any) ->
     from studio.training.reporter import Reporter
     from studio.training.trainer import StageTrainer, arguments
 
-    count = STEPS * point.batch
-    ids = torch.randint(3, model.config.vocab_size, (count, point.length), generator=torch.Generator().manual_seed(0))
-    plan = Plan([list(range(step * point.batch, (step + 1) * point.batch)) for step in range(STEPS)], STEPS)
+    drawn = torch.Generator().manual_seed(0)
+    top = model.config.vocab_size
+    texts = [torch.randint(3, top, (length,), generator=drawn).tolist() for length in point.lengths]
+    batches = [list(range(first, first + point.batch)) for first in range(0, len(texts), point.batch)]
+    plan = Plan(batches, point.steps)
     reporter = Reporter(
         0, 10**9, Counts(), record=lambda row: None, progress=lambda fraction: None, stopping=lambda: False,
-        saved=lambda step: None,
+        saved=lambda step: None, alarm=lambda alarm: None, meter=None,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        rows = ((0, Row(row, [-100, *row[1:]], point.length)) for row in ids.tolist())
+        rows = ((0, Row(row, [-100, *row[1:]], len(row))) for row in texts)
         write_rows(rows, Path(folder) / "rows.arrow")
         data = Dataset.from_file(str(Path(folder) / "rows.arrow"))
         args = arguments(recipe.stages[0], plan, Path(folder), 0, cuda=False)
@@ -240,11 +267,12 @@ def _child(point: Point, folder: Path, options: argparse.Namespace) -> dict[str,
     )
     if done.returncode:
         raise SystemExit(f"{point.name} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def _error(figures: dict[str, Any]) -> float:
-    return figures["predicted"] / figures["measured"] - 1
+    return float(figures["predicted"] / figures["measured"] - 1)
 
 
 def _say(point: Point, figures: dict[str, Any]) -> None:
@@ -257,6 +285,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="only points whose name holds this")
     parser.add_argument("--limit", type=int, default=len(GRID))
+    parser.add_argument("--long", action="store_true", help="long trainings on rows of many lengths instead")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--workspace", help="where the starter model is")
     parser.add_argument("--json", type=Path, help="write all figures there, and take from there what is done")

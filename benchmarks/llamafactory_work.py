@@ -30,7 +30,7 @@ def main(settings: str, figures: str) -> None:
         rows.extend(ids[mask].tolist() for ids, mask in zip(inputs["input_ids"], masks, strict=True))
         return original(self, model, inputs, *args, **kwargs)
 
-    class Marks(TrainerCallback):
+    class Marks(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             marks.append(((time.perf_counter(), time.process_time()), len(rows)))
 

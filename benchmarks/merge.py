@@ -82,7 +82,7 @@ def make_base(folder: Path, shape: Shape) -> None:
         shards[-1][name] = size
         room -= needed
     pool = torch.empty(POOL, dtype=torch.bfloat16).normal_(std=0.02)
-    files = {}
+    files: dict[str, str] = {}
     for number, sizes in enumerate(shards, start=1):
         file = f"model-{number:05}.safetensors"
         files |= dict.fromkeys(sizes, file)

@@ -20,12 +20,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+sys.path.insert(0, str(ROOT))
 
-import reliability_fuzz  # noqa: E402
-import reliability_kills  # noqa: E402
-import reliability_many  # noqa: E402
-import reliability_polls  # noqa: E402
+from benchmarks import reliability_fuzz, reliability_kills, reliability_many, reliability_polls  # noqa: E402
 
 Part = Callable[[argparse.Namespace], dict[str, Any]]
 PARTS: dict[str, Part] = {

@@ -38,8 +38,10 @@ def measure(seconds: float, start: int, examples: int) -> dict[str, Any]:
         for each in (home, outside, Path(folder) / "studio"):
             each.mkdir()
         (home / "secret.txt").write_text(CANARY)
-        guard = {"HOME": str(home), "TMPDIR": str(outside), "HF_ENDPOINT": NOWHERE, "PIP_INDEX_URL": NOWHERE,
-                 "PIP_NO_INDEX": "1", "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+        guard: dict[str, Any] = {
+            "HOME": str(home), "TMPDIR": str(outside), "HF_ENDPOINT": NOWHERE, "PIP_INDEX_URL": NOWHERE,
+            "PIP_NO_INDEX": "1", "PYTHONDONTWRITEBYTECODE": "1",
+        }  # fmt: skip
         live = LiveStudio(Path(folder) / "studio" / "workspace", **guard).start()
         try:
             for locale in LOCALES:

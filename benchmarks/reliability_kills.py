@@ -68,7 +68,7 @@ class Stream:
             file.write_text("\n".join(rows) + "\n", encoding="utf8")
             arguments = {"source": "files", "files": [str(file)], "name": name, "licence": "CC0-1.0"}
             first = self._studio.jobs.add(NewJob("import", name, arguments))
-            after = {"name": name, "against": [], "model": None}
+            after: dict[str, Any] = {"name": name, "against": [], "model": None}
             second = self._studio.jobs.add(NewJob("examine", name, after, after=(first,)))
             self.jobs += [first, second]
             self.names.append(name)

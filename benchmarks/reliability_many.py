@@ -7,6 +7,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,7 +22,7 @@ from tests.ui.test_api import PANELS
 
 ROUNDS = 7
 LIMIT = 500.0
-CLOCKS = {"job_choices": [None], "runs": [None, "first_steps", "starter:smollm2-135m", "", []]}
+CLOCKS: dict[str, list[Any]] = {"job_choices": [None], "runs": [None, "first_steps", "starter:smollm2-135m", "", []]}
 """What the clocks of the fullest pages ask for, and with what."""
 
 
@@ -42,9 +43,9 @@ def measure(queued: int, ended: int) -> dict[str, Any]:
         try:
             asked = {f"/{locale}/": f"/{locale}/" for locale in ("fa", "en")}
             asked |= {f"live/{name}": f"/live/{name}?locale=fa" for name in PANELS}
-            taken = {name: _milliseconds(lambda path=path: live.get(path)) for name, path in asked.items()}
+            taken = {name: _milliseconds(partial(live.get, path)) for name, path in asked.items()}
             for name, values in CLOCKS.items():
-                taken[name] = _milliseconds(lambda name=name, values=values: call(live, name, values))
+                taken[name] = _milliseconds(partial(call, live, name, values))
         finally:
             live.close()
     slow = {name: round(each, 1) for name, each in taken.items() if each > LIMIT}

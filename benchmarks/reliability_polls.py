@@ -40,7 +40,9 @@ def measure(clients: int, seconds: float, turns: int, *, tiny: bool) -> dict[str
                 time.sleep(0.5)
             assert live.process is not None
             server = psutil.Process(live.process.pid)
-            quiet, busy, idle, used, answers = [], [], 0.0, 0.0, []
+            quiet: list[tuple[float, float]] = []
+            busy: list[tuple[float, float]] = []
+            idle, used, answers = 0.0, 0.0, []
             for turn in range(turns):
                 for each in (quiet, busy) if turn % 2 == 0 else (busy, quiet):
                     before, began = _processor(server), time.time()

@@ -93,7 +93,7 @@ def _train_ours(model: Any, tokenizer: Any, trained: Any, rows: int, steps: int)
     plan = Plan([list(range(BATCH * step, BATCH * (step + 1))) for step in range(steps)], steps)
     reporter = Reporter(
         0, 10**9, Counts(), record=lambda row: losses.append(row.loss or 0.0), progress=lambda share: None,
-        stopping=lambda: False, saved=lambda step: None,
+        stopping=lambda: False, saved=lambda step: None, alarm=lambda alarm: None, meter=None,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         texts = ((0, Row(ids, [-100, *ids[1:]], LENGTH)) for ids in _texts(rows, steps))

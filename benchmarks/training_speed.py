@@ -68,7 +68,7 @@ def main() -> None:
     medians = {name: _median(found) for name, found in runs.items()}
     for name in names:
         _say(f"{name}, median", medians[name])
-    ratios = {
+    ratios: dict[str, Figures] = {
         f"{ours} / {peer}": _ratios(runs, medians, ours, peer)
         for ours in names[: names.index("trl")]
         for peer in names[names.index("trl") :]
@@ -76,8 +76,8 @@ def main() -> None:
     for pair, ratio in ratios.items():
         sys.stdout.write(f"{pair}: " + ", ".join(f"{key} {value:.2f}" for key, value in ratio.items()) + "\n")
     if options.json:
-        found = {"medians": medians, "ratios": ratios, "runs": runs}
-        Path(options.json).write_text(json.dumps(found, indent=2) + "\n", encoding="utf8")
+        figures: dict[str, Any] = {"medians": medians, "ratios": ratios, "runs": runs}
+        Path(options.json).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf8")
 
 
 def run_expanded(options: argparse.Namespace) -> Figures:
