@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 CHUNK_ELEMENTS = 8_000_000  # logits held at once: 32 MB in fp32, so that a chunk stays in the processor's cache
+GRID = 32  # positions of the last chunk, on a processor: oneDNN compiles and keeps a product for every number of them
 
 
 def labelled_loss(
@@ -42,8 +43,11 @@ def labelled_loss(
         Scalar in fp32.
     """
     positions = (labels[1:] != -100).nonzero().squeeze(1)
-    chosen = hidden.index_select(0, positions)
     targets = labels[1:].index_select(0, positions)
+    if hidden.device.type == "cpu" and len(positions):
+        spare = -len(positions) % GRID
+        positions = torch.cat([positions, positions[-1:].expand(spare)])  # without a target: no loss, no gradient
+    chosen = hidden.index_select(0, positions)
     scale = 1.0 / max(float(items), 1.0)
     loss: Tensor = _LabelledLoss.apply(chosen, head, targets, scale, softcap, rows, first, expected)
     return loss
@@ -66,7 +70,7 @@ class _LabelledLoss(torch.autograd.Function):  # type: ignore[misc]  # torch is 
         gradient = torch.empty_like(chosen)
         blocks = _Blocks(head, rows, first, learn=ctx.needs_input_grad[5])
         chunk = max(16, CHUNK_ELEMENTS // head.shape[0])
-        for start in range(0, len(targets), chunk):
+        for start in range(0, len(chosen), chunk):
             part, wanted = chosen[start : start + chunk], targets[start : start + chunk, None]
             logits = blocks.logits(part).float()
             if softcap is not None:
@@ -77,6 +81,7 @@ class _LabelledLoss(torch.autograd.Function):  # type: ignore[misc]  # torch is 
             total -= logs.gather(1, wanted).sum()
             pull = logs.exp_()
             pull.scatter_add_(1, wanted, pull.new_full(wanted.shape, -1.0))
+            pull[len(wanted) :] = 0
             if softcap is not None:
                 pull.mul_(slope)
             blocks.pull(pull.mul_(scale * expected).to(head.dtype), part, gradient[start : start + chunk])

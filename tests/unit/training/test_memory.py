@@ -10,7 +10,7 @@ import pytest
 from psutil import Process
 
 from studio.jobs.events import MetricRow
-from studio.training import fused_llama, reporter, trainer
+from studio.training import fused_llama, loss, reporter, trainer
 from studio.training.attention_blocks import GRID
 from studio.training.curriculum import TrainResult
 from studio.training.memory import give_back
@@ -43,22 +43,29 @@ def test_a_training_gives_back_as_it_goes(train: Train, monkeypatch: pytest.Monk
 
 def test_lengths_come_again(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each length that is new to oneDNN is compiled and kept."""
-    batches, documents = set(), set()
-    loss, attend = trainer.labelled_loss, fused_llama.attend
+    batches, documents, heads = set(), set(), set()
+    labelled, attend, logits = trainer.labelled_loss, fused_llama.attend, loss._Blocks.logits
 
     def see_batch(hidden: Any, *rest: Any, **named: Any) -> Any:
         batches.add(hidden.shape[0])
-        return loss(hidden, *rest, **named)
+        return labelled(hidden, *rest, **named)
 
     def see_document(query: Any, *rest: Any) -> Any:
         documents.add(query.shape[1])
         return attend(query, *rest)
 
+    def see_head(blocks: Any, part: Any) -> Any:
+        heads.add(len(part))
+        return logits(blocks, part)
+
     monkeypatch.setattr(trainer, "labelled_loss", see_batch)
+    monkeypatch.setattr(loss._Blocks, "logits", see_head)
     monkeypatch.setattr(fused_llama, "attend", see_document)
     _, rows = train("a", "stages.0.budget.steps=6")
     assert batches
     assert all(tokens % trainer.GRID == 0 for tokens in batches)
     assert documents
     assert all(tokens % GRID == 0 for tokens in documents)
+    assert heads
+    assert all(positions % loss.GRID == 0 for positions in heads)
     assert any((later.tokens - row.tokens) % GRID for row, later in zip(rows, rows[1:], strict=False))
