@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from studio.device import Device
 from studio.models.anatomy import Anatomy, Linear, read_anatomy
 from studio.recipes import Recipe, Stage
-from studio.training.footprint import Setting, Weights, mapped_bytes, memory
+from studio.training.footprint import LASTING, Setting, Weights, mapped_bytes, memory
 
 KEPT_CHECKPOINTS = 3
 """As `studio.training.checkpoints` keeps them; that module is the worker's."""
@@ -232,7 +233,16 @@ def _setting(recipe: Recipe, stage: Stage, base: Base, device: Device, targets: 
         plain=recipe.lora.dropout == 0 and not recipe.lora.dora,
         accumulates=stage.accumulation > 1,
         eight_bit=stage.optimizer != "adamw",
+        lasts=_texts(stage) >= LASTING,
     )
+
+
+def _texts(stage: Stage) -> float:
+    """Of the whole length that the budget has room for; as many in smaller batches, so that advice is not misled."""
+    budget = stage.budget
+    if budget.steps is not None:
+        return budget.steps * stage.accumulation * stage.batch
+    return math.inf if budget.tokens is None else budget.tokens / stage.length
 
 
 def _tokens(stage: Stage, known: Known) -> int | None:

@@ -36,6 +36,10 @@ SLACK = {"fused": 0.15, "long": 0.4, "peft": 0.65, "nf4": 0.7}
 has gone. Fitted to the 20 points without new rows of
 ``benchmarks/estimate.py``, as are the three below; two runs of one point differ by up to 8%."""
 
+LASTING, PRODUCTS = 60, 700_000_000
+"""Texts from which a training on a processor lasts, and what it then holds besides, since texts have many lengths:
+products that oneDNN keeps for each, and holes. 460, 690, 820 and 950 MB at four points of ``--long``, 120 steps."""
+
 HEAD_COPY = 0.75
 """Of the head's bytes, held besides once the logits come in more than one chunk."""
 
@@ -67,6 +71,7 @@ class Setting:
         accumulates: Whether gradients of one batch wait while the next goes forward.
         eight_bit: Whether the optimizer keeps its averages in a byte each.
         parts: Cards that the layers are divided among (`studio.training.divided`).
+        lasts: Whether it goes on for `LASTING` texts or more.
     """
 
     device: Literal["cpu", "cuda"]
@@ -81,6 +86,7 @@ class Setting:
     accumulates: bool = False
     eight_bit: bool = False
     parts: int = 1
+    lasts: bool = False
 
     @property
     def tokens(self) -> int:
@@ -134,7 +140,7 @@ def _held_besides(anatomy: Anatomy, setting: Setting, activations: int, rows: in
     """What a processor's allocator and kernels hold besides what is asked of them."""
     chunk = max(16, CHUNK_ELEMENTS // rows)
     several = min(1.0, max(0, setting.tokens - chunk) / chunk)
-    head = HEAD_COPY * several * setting.width * rows * anatomy.hidden
+    head = HEAD_COPY * several * setting.width * rows * anatomy.hidden + PRODUCTS * setting.lasts
     if setting.quantised:
         return round(LOADED + NF4_LOADED + max(0, SLACK["nf4"] * activations - NF4_LEFT) + head)
     way = "peft" if not is_fused(anatomy, setting) else "long" if setting.length > LONG else "fused"

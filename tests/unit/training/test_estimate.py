@@ -123,6 +123,15 @@ def test_more_takes_more(change: str, part: str) -> None:
     assert more.stages[0].memory[part] > less.stages[0].memory[part]
 
 
+@pytest.mark.parametrize("budget", [{"steps": 15}, {"tokens": 60 * 256}, {"epochs": 1}])
+def test_a_training_that_lasts_holds_more_on_a_processor(budget: dict[str, int]) -> None:
+    stage = {"batch": 2, "length": 256, "accumulation": 2}
+    short, long = chats(**stage, budget={"steps": 14}), chats(**stage, budget=budget)
+    more = of(long).memory_bytes - of(short).memory_bytes
+    assert more == footprint.PRODUCTS
+    assert of(long, device=CARD).memory_bytes == of(short, device=CARD).memory_bytes
+
+
 def test_what_is_held_depends_on_bits_and_device() -> None:
     whole, four = of(chats()).stages[0], of(override(chats(), ["quantisation=nf4"])).stages[0]
     assert four.memory["base"] < 0.5 * whole.memory["base"]
@@ -148,7 +157,7 @@ def test_time_is_told_only_from_a_measured_speed() -> None:
 
 
 def test_advice_keeps_the_samples_of_a_step_and_gives_up_little_first() -> None:
-    wanted = chats(batch=8, accumulation=2, length=1024)
+    wanted = chats(batch=8, accumulation=2, length=1024, budget={"steps": 100})
     sizes = {}
     for settings in ([], ["stages.0.batch=4"], ["stages.0.batch=1"], ["stages.0.batch=1", "stages.0.length=256"]):
         sizes[len(sizes)] = of(override(wanted, settings)).memory_bytes
